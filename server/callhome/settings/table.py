@@ -1,0 +1,250 @@
+"""The settings table: every setting, its default, unit, bounds, help and reason, once.
+
+``--help``, ``callhome settings``, ``docs/settings.md`` and every error message read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+
+from . import kinds
+
+PREFIX: Final = "CALLHOME_"
+
+Listen = Annotated[kinds.Listen, PlainValidator(kinds.listen)]
+Url = Annotated[kinds.DatabaseUrl, PlainValidator(kinds.database_url)]
+Secret = Annotated[SecretStr, PlainValidator(kinds.secret)]
+Networks = Annotated[tuple[kinds.Network, ...], PlainValidator(kinds.networks)]
+Paths = Annotated[tuple[str, ...], PlainValidator(kinds.paths)]
+Hosts = Annotated[tuple[str, ...], PlainValidator(kinds.hosts)]
+Fields = Annotated[Mapping[str, str], PlainValidator(kinds.fields)]
+File = Annotated[Path, PlainValidator(kinds.readable_file)]
+Whole = Annotated[int, BeforeValidator(kinds.no_truth)]
+Number = Annotated[float, BeforeValidator(kinds.no_truth)]
+
+
+def _setting(default: Any, expected: str, help: str, reason: str = "") -> Any:
+    """A setting; ``...`` as default means it must be given."""
+    extra: dict[str, Any] = {"expected": expected, "reason": reason}
+    if isinstance(default, MappingProxyType):  # pydantic would copy it, and can't
+        return Field(default_factory=lambda: default, description=help, json_schema_extra=extra)
+    return Field(default, description=help, json_schema_extra=extra)
+
+
+def _number(default: float, bounds: tuple[float, float], unit: str, help: str, reason: str) -> Any:
+    """A number of ``unit`` within ``bounds`` (both allowed)."""
+    kind = "a whole number" if isinstance(default, int) else "a number"
+    expected = f"{kind} of {unit} from {bounds[0]:,} to {bounds[1]:,}"
+    extra: dict[str, Any] = {"expected": expected, "reason": reason, "unit": unit}
+    return Field(default, ge=bounds[0], le=bounds[1], description=help, json_schema_extra=extra)
+
+
+class DatabaseSettings(BaseModel):
+    """What commands that speak to the database alone need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: Url = _setting(
+        ...,
+        "a PostgreSQL URL such as postgresql://user:password@host:5432/callhome",
+        "The PostgreSQL database (15 or newer) that keeps everything. "
+        "`callhome serve --embedded` brings its own.",
+    )
+
+
+class Settings(DatabaseSettings):
+    """Every setting of a running server; frozen, and never given another default on the way."""
+
+    secret: Secret = _setting(
+        ...,
+        f"a text of at least {kinds.SECRET_CHARACTERS} characters, such as `openssl rand -hex 32` prints",
+        "The key of the pseudonyms under which installs and licenses are stored. The same on every replica. "
+        "Never change it: every install would count as a new one.",
+        f"{kinds.SECRET_CHARACTERS} hexadecimal digits are 128 bits.",
+    )
+    ingest_listen: Listen = _setting(
+        kinds.Listen("127.0.0.1", 8080),
+        "HOST:PORT, [IPV6]:PORT or :PORT",
+        "Where pings are taken in: the listener that may face the internet. "
+        "`:8080` is every interface; port 0 is any free one.",
+        "Loopback, so that nothing is open to others before somebody says so.",
+    )
+    console_listen: Listen = _setting(
+        kinds.Listen("127.0.0.1", 8081),
+        "HOST:PORT, [IPV6]:PORT or :PORT",
+        "Where the map, the pages, the API and the metrics are: the listener that faces the company only.",
+        "Loopback, as above.",
+    )
+    console_hosts: Hosts = _setting(
+        (),
+        "host names without a port, comma separated, such as callhome.example.com",
+        "The names under which people open the console. Requests for any other name are answered with 421, "
+        "but for IP addresses, localhost and the host of CONSOLE_LISTEN.",
+        "None: a website could have a name of its own resolve to the console, and read it in its visitors' browsers.",
+    )
+    trusted_proxies: Networks = _setting(
+        (),
+        "networks, comma separated, such as 10.0.0.0/8,fd00::/8",
+        "Proxies whose X-Forwarded-For is believed. The header of any other peer is ignored.",
+        "None: a header that anyone can send proves nothing.",
+    )
+    geo_database: File | None = _setting(
+        None,
+        "the path of a readable .mmdb file",
+        "Countries of addresses, as GeoLite2, DB-IP or City files give them; read again when it changes. "
+        "Without it, the registries' own data in the package serve.",
+    )
+    loop: Literal["uvloop", "asyncio"] = _setting(
+        "uvloop",
+        "uvloop or asyncio",
+        "The event loop. `asyncio` is slower, and there to tell whether a fault is uvloop's.",
+    )
+    legacy_paths: Paths = _setting(
+        (),
+        "paths, comma separated, such as /ping.php,/check/version",
+        "Further paths on which old copies send their GET or form requests. `/ping` is always there.",
+    )
+    legacy_fields: Fields = _setting(
+        MappingProxyType({}),
+        "pairs old=new, comma separated, such as prod=product,ver=version (in TOML a table)",
+        "Names of fields in old requests, and the fields of a ping that they mean. "
+        "A name that isn't here stands for itself.",
+    )
+    legacy_always_ok: bool = _setting(
+        False,
+        "true or false",
+        "Answer OK to refused old requests too, for old copies that show their users an error otherwise.",
+    )
+    connections: Whole = _number(
+        15_000,
+        (10, 1_000_000),
+        "connections",
+        "Open ingest connections at most; further ones are answered with 503, or just closed when they are many. "
+        "Each needs a file descriptor; with too few (`ulimit -n`), fewer are served, and the log says so.",
+        "At most 200 MB at 4,000 connections is what the bench demands; four times that fits in 1 GB.",
+    )
+    pending_pings: Whole = _number(
+        50_000,
+        (1_000, 10_000_000),
+        "pings",
+        "Pings that may wait for their commit; further ones are answered with 503 and Retry-After.",
+        "One second of the most one core has taken in (50 k/s). At least 1,000: one full batch request.",
+    )
+    pending_bytes: Whole = _number(
+        64 * 2**20,
+        (8 * 2**20, 16 * 2**30),
+        "bytes",
+        "The same bound in memory: the encoded rows of all waiting pings.",
+        "1.3 KiB for each of 50,000 pings, some four times a usual row. At least one unpacked batch request.",
+    )
+    batch_pings: Whole = _number(
+        5_000,
+        (1, 100_000),
+        "pings",
+        "Pings in one commit at most; what is above it goes into the next.",
+        "COPY was measured to be as fast from 500 rows on, and a refused row is found by halving the batch.",
+    )
+    header_s: Number = _number(
+        10.0,
+        (0.1, 60),
+        "seconds",
+        "How long a request's header may take, from its first byte (or the connection's start) to its end.",
+        "A silent socket must be gone within 15 s; nginx and Apache allow 60 and 20 s, to browsers.",
+    )
+    body_s: Number = _number(
+        5.0,
+        (0.1, 60),
+        "seconds",
+        "How long a ping's body may take; then 408. The batch route has three times that.",
+        "16 KiB in 5 s is 26 kbit/s, less than a modem.",
+    )
+    keepalive_s: Number = _number(
+        75.0,
+        (0.1, 3_600),
+        "seconds",
+        "How long an idle connection stays open for the next request.",
+        "nginx's keepalive_timeout; longer than the 60 s after which load balancers drop theirs.",
+    )
+    commit_s: Number = _number(
+        10.0,
+        (0.1, 60),
+        "seconds",
+        "How long a commit may take before its pings are answered with 503.",
+        "A commit takes milliseconds; most clients give up at 15 or 30 s, and ought to hear it before.",
+    )
+    stop_s: Number = _number(
+        20.0,
+        (0.1, 600),
+        "seconds",
+        "How long stopping may take in all: refuse, drain, commit, close.",
+        "Kubernetes kills 30 s after SIGTERM by default.",
+    )
+    retention_days: Whole = _number(
+        400,
+        (100, 36_500),
+        "days",
+        "How long single pings are kept. Summaries stay for ever.",
+        "13 months, so that a month can be held against last year's. "
+        "At least 100: ids up to 90 days old are taken, and must meet their twins.",
+    )
+    viewers: Whole = _number(
+        1_000,
+        (0, 100_000),
+        "viewers",
+        "Viewers of the live map at once; further ones are answered with 503.",
+        "At 4 messages a second and 20 µs a send, 8 % of a core; at 256 KiB of buffer, 250 MiB at worst.",
+    )
+
+    allow_fsync_off: bool = _setting(
+        False,
+        "true or false",
+        "For tests only: start on a PostgreSQL whose fsync or full_page_writes is off, too.",
+        "With either off, a power cut loses or damages pings that were answered as stored.",
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.batch_pings > self.pending_pings:
+            raise ValueError("BATCH_PINGS is more than PENDING_PINGS: a commit can't hold more than may wait")
+        if self.ingest_listen == self.console_listen and self.ingest_listen.port:
+            raise ValueError("INGEST_LISTEN and CONSOLE_LISTEN are the same: two listeners need two ports")
+        return self
+
+
+class Row(NamedTuple):
+    """One line of the table, as texts for people."""
+
+    name: str
+    default: str | None  # None: must be given
+    unit: str
+    expected: str
+    help: str
+    reason: str
+    secret: bool  # its value is never shown, or only masked
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, which is also the name people know a setting by."""
+        return PREFIX + self.name.upper()
+
+
+def _row(name: str, info: FieldInfo) -> Row:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    return Row(
+        name=name,
+        default=None if info.is_required() else kinds.show(info.get_default(call_default_factory=True)),
+        unit=str(extra.get("unit", "")),
+        expected=str(extra["expected"]),
+        help=str(info.description),
+        reason=str(extra["reason"]),
+        secret=name in ("secret", "database_url"),
+    )
+
+
+TABLE: Final[Mapping[str, Row]] = {name: _row(name, info) for name, info in Settings.model_fields.items()}
