@@ -1,0 +1,1 @@
+"""An embedded PostgreSQL with our own launcher, for the demo, the tests, and trying it out."""
