@@ -1,0 +1,1 @@
+"""Every SQL statement of callhome, and the rows and numbers they move."""

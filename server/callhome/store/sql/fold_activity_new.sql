@@ -1,0 +1,5 @@
+-- $1 day
+INSERT INTO activity
+SELECT install, product, day, launches, at, id, version, build, country, os, license, users, verified, prev_day,
+       prev_version
+FROM fold_change WHERE day = $1 AND NOT neighbour AND was_launches IS NULL

@@ -1,0 +1,13 @@
+-- $1 today
+INSERT INTO live_build AS b
+SELECT product, version, build, sum(installs)
+FROM (
+    SELECT product, has_version AS version, has_build AS build, 1 AS installs
+    FROM fold_change WHERE has_verified AND has_last_day > $1::date - 30
+    UNION ALL
+    SELECT product, had_version, had_build, -1
+    FROM fold_change WHERE had_verified AND had_last_day > $1::date - 30
+) step
+GROUP BY product, version, build
+HAVING sum(installs) <> 0
+ON CONFLICT (product, version, build) DO UPDATE SET installs = b.installs + excluded.installs
