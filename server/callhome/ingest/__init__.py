@@ -1,0 +1,1 @@
+"""From the socket to the durable row: HTTP, decode, enrich, group commit."""
