@@ -1,0 +1,1 @@
+"""The live counters in memory, kept current from the database and pushed to viewers."""
