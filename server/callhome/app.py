@@ -1,0 +1,221 @@
+"""The whole server: what runs, in which order it starts, and how it stops. The only place that wires the stages."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from . import descriptors, metrics
+from .console.server import ConsoleConfig, ConsoleServer
+from .ingest.batch import GroupCommit
+from .ingest.config import IngestConfig
+from .ingest.enrich import Enricher
+from .ingest.geo import Countries
+from .ingest.server import TURNED_AWAY, IngestServer
+from .live.counters import Counters
+from .live.feed import Feed, Source
+from .live.push import Hub
+from .settings import Listen, Settings
+from .store import live as store_live
+from .store import schema
+from .store.catalog import Catalog
+from .store.connection import connect
+from .store.keeper import Keeper
+from .store.products import CATALOG_CHANNEL
+from .store.writer import BatchWriter
+
+logger = logging.getLogger(__name__)
+
+# How stop_s is spent where nothing goes well; the last tenth is for all that closes at once.
+# First what was asked is read, committed and answered.
+_DRAIN_SHARE: Final = 0.5
+# Then nothing more is taken; what waits may still be committed, and who waits beyond that is told so,
+_COMMIT_SHARE: Final = 0.1
+# and may read it.
+_ANSWER_SHARE: Final = 0.1
+# Viewers hear 1001 and answer it, then their handlers end: this twice.
+_FAREWELL_SHARE: Final = 0.1
+
+# While one batch waits for the disk or for its turn on the database's cores, the next is on its way.
+_WRITERS: Final = 2
+
+# Objects created minus freed before the collector looks: a request makes no cycles, so looking at each
+# 700th (CPython's default) finds nothing and costs a twelfth of the time; what does leak is still found.
+_GC_THRESHOLD: Final = (50_000, 20, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running server listens; port 0 of the settings is the port it was given."""
+
+    ingest: Listen
+    console: Listen
+
+
+class App:
+    """One replica. An async context manager: entered, it serves; `addresses` tells where."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tally = metrics.Tally()
+        self._stack = AsyncExitStack()
+        self._addresses: Addresses | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it listens."""
+        assert self._addresses is not None, "the app is not entered"
+        return self._addresses
+
+    async def __aenter__(self) -> App:
+        """Start everything, the listener for pings last.
+
+        Raises `CallhomeError`, ``OSError``. Cancelling it undoes it.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop in the opposite order: refuse, drain, commit, answer, close, within ``settings.stop_s``.
+
+        Cancelling it cuts what is left.
+        """
+        try:
+            async with asyncio.timeout(self.settings.stop_s):
+                await self._stack.aclose()
+        except TimeoutError:
+            logger.warning("stopping took longer than %g s: the rest was cut", self.settings.stop_s)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings, tally = self.settings, self.tally
+        dsn = settings.database_url.dsn
+        shares = descriptors.take(settings.connections, settings.viewers, TURNED_AWAY)
+        if not settings.allow_fsync_off:
+            await schema.require_durable(dsn)
+        await schema.upgrade(dsn, always=False)
+        counters = Counters()
+        hub = Hub(counters, viewers_max=settings.viewers)
+        stack.callback(hub.close)
+        catalog = await stack.enter_async_context(Catalog(dsn))
+        keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
+        await stack.enter_async_context(Feed(_source(dsn), counters, hub))
+        console = await stack.enter_async_context(
+            ConsoleServer(_console_config(settings, shares.console), hub, partial(_metrics, tally, hub))
+        )
+        countries = await stack.enter_async_context(Countries(settings.geo_database))
+        enricher = Enricher(settings.secret.get_secret_value().encode(), catalog.product_ids)
+        commit = await stack.enter_async_context(_committing(settings, tally))
+        commit.on_commit = keeper.wake
+        ingest = await stack.enter_async_context(
+            IngestServer(_ingest_config(settings, shares.ingest), enricher, countries, commit, tally)
+        )
+        stack.push_async_callback(_drain, ingest, commit, settings.stop_s)
+        self._addresses = Addresses(
+            Listen(settings.ingest_listen.host, ingest.port),
+            Listen(settings.console_listen.host, console.port),
+        )
+
+
+def _source(dsn: str) -> Source:
+    return Source(
+        connect=lambda: connect(dsn, "live"),
+        snapshot=store_live.live_snapshot,
+        seq=store_live.live_seq,
+        live_channel=store_live.LIVE_CHANNEL,
+        catalog_channel=CATALOG_CHANNEL,
+    )
+
+
+@asynccontextmanager
+async def _committing(settings: Settings, tally: metrics.Tally) -> AsyncIterator[GroupCommit]:
+    writers = [BatchWriter(settings.database_url.dsn) for _ in range(_WRITERS)]
+    try:
+        async with GroupCommit(
+            writers,
+            tally,
+            pending_pings=settings.pending_pings,
+            pending_bytes=settings.pending_bytes,
+            batch_pings=settings.batch_pings,
+            commit_s=settings.commit_s,
+        ) as commit:
+            yield commit
+    finally:
+        await asyncio.gather(*(writer.close() for writer in writers))
+
+
+async def _drain(ingest: IngestServer, commit: GroupCommit, stop_s: float) -> None:
+    """Refuse what is new, answer what was asked. Cancelling it leaves the rest unanswered."""
+    await ingest.drain(stop_s * _DRAIN_SHARE)
+    await commit.stop(stop_s * _COMMIT_SHARE)
+
+
+def _console_config(settings: Settings, connections: int) -> ConsoleConfig:
+    return ConsoleConfig(
+        host=settings.console_listen.host,
+        port=settings.console_listen.port,
+        hosts=settings.console_hosts,
+        connections=connections,
+        close_s=settings.stop_s * _FAREWELL_SHARE,
+    )
+
+
+def _ingest_config(settings: Settings, connections: int) -> IngestConfig:
+    return IngestConfig(
+        host=settings.ingest_listen.host,
+        port=settings.ingest_listen.port,
+        connections=connections,
+        header_s=settings.header_s,
+        body_s=settings.body_s,
+        batch_body_s=3 * settings.body_s,
+        keepalive_s=settings.keepalive_s,
+        drain_s=settings.stop_s * _ANSWER_SHARE,
+        trusted_proxies=settings.trusted_proxies,
+        legacy_paths=settings.legacy_paths,
+        legacy_fields=settings.legacy_fields,
+        legacy_always_ok=settings.legacy_always_ok,
+    )
+
+
+def _metrics(tally: metrics.Tally, hub: Hub) -> bytes:
+    tally.viewers, tally.viewers_cut = hub.viewers, hub.cut_total
+    return metrics.render(tally)
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[Addresses], None]) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation, then stop in order within ``settings.stop_s``.
+
+    Until it is ready the signals are its caller's, who may cancel it: nothing has to be drained then.
+    Raises `CallhomeError` where the start fails.
+    """
+    async with App(settings) as app:
+        stop = stop_signal()
+        settle()
+        on_ready(app.addresses)
+        await stop.wait()
+        logger.info("stopping")
+
+
+def stop_signal() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on, in place of ending this process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows has no such handlers
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def settle() -> None:
+    """Tell the garbage collector that what is there now stays, and to look seldom from now on."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLD)

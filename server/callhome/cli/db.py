@@ -1,0 +1,41 @@
+"""``callhome db``: the database's schema."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from .options import config, database_url
+
+
+@click.group()
+def db() -> None:
+    """Prepare the database."""
+
+
+@db.command()
+@config
+@database_url
+def upgrade(config: Path | None, database_url: str | None) -> None:
+    """Bring the database to this version's schema.
+
+    It may be run at any time, any number of times, by several at once: what is there already stays.
+    `callhome serve` does the same when it starts; run this before, to see it done or to register products.
+    Run it as the server's own database user: whoever makes the tables owns them, and the server must.
+
+    \b
+    Example:
+      callhome db upgrade --database-url postgresql://callhome@localhost/callhome
+    """
+    from .. import __version__
+    from ..settings import DatabaseSettings, load
+    from ..store import schema
+    from ..store.connection import where
+    from .progress import step
+
+    dsn = load(DatabaseSettings, {"database_url": database_url}, config=config).database_url.dsn
+    with step(f"upgrading {where(dsn)}"):
+        asyncio.run(schema.upgrade(dsn))
+    click.echo(f"{where(dsn)} has the schema of callhome {__version__}")

@@ -1,0 +1,112 @@
+"""The console's listener, for people and monitoring; apart from ingest, so that a firewall can tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from .answers import add_headers, api_errors
+from .hosts import only_hosts
+from .live import LiveRoutes, Push
+from .pages import PageRoutes
+from .visitor import Visitors, VisitorSite, heard
+
+# Requests here have no body that anybody reads.
+BODY_BYTES: Final = 1024
+_INDEX: Final = """\
+callhome console
+
+/map             the map on the wall
+/live            websocket: the live counters, a snapshot and then every change
+/api/v1/live     the same snapshot as JSON
+/metrics         for Prometheus
+/livez           200 while this process answers
+
+In a terminal: callhome watch
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """Where the console listens (port 0: any), by which names it is called, and its bounds."""
+
+    host: str
+    port: int
+    # Beside IP addresses, localhost and ``host``.
+    hosts: tuple[str, ...]
+    # Open connections, viewers and others.
+    connections: int
+    # What parting from viewers may take.
+    close_s: float
+    # As the ingest listener's: a silent socket must be gone within 15 s.
+    header_s: float = 10.0
+
+
+class ConsoleServer:
+    """Async context manager that listens while entered; `port` tells where.
+
+    ``metrics`` returns the text that ``/metrics`` answers.
+    """
+
+    def __init__(self, config: ConsoleConfig, hub: Push, metrics: Callable[[], bytes]) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._live = LiveRoutes(hub)
+        self._pages = PageRoutes()
+        # All viewers of a full house come back within a moment of a restart; 128 is aiohttp's default.
+        self._backlog = max(128, hub.viewers_max)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        assert self._runner is not None, "not entered"
+        return int(self._runner.addresses[0][1])
+
+    async def __aenter__(self) -> Self:
+        """Start listening; raises ``OSError``. Cancelling it leaves nothing behind."""
+        config = self._config
+        middlewares = [heard, only_hosts((*config.hosts, config.host)), api_errors]
+        app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES)
+        app.add_routes([*self._live.table(), *self._pages.table()])
+        app.add_routes([web.get("/", _index), web.get("/livez", _livez)])
+        app.add_routes([web.get("/metrics", self._get_metrics)])
+        app.on_response_prepare.append(add_headers)
+        app.on_shutdown.append(self._part)
+        runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=config.close_s)
+        try:
+            await runner.setup()
+            assert runner.server is not None
+            visitors = Visitors(runner.server, config.connections, config.header_s)
+            await VisitorSite(runner, config.host, config.port, visitors, backlog=self._backlog).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening, part from the viewers, within 2 x ``config.close_s``. Cancelling it cuts them short."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _part(self, _app: web.Application) -> None:
+        await self._live.close(self._config.close_s)
+
+    async def _get_metrics(self, _request: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store"}
+        return web.Response(body=self._metrics(), headers=headers)
+
+
+async def _index(_request: web.Request) -> web.Response:
+    return web.Response(text=_INDEX)
+
+
+async def _livez(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
