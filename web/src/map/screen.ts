@@ -1,0 +1,141 @@
+// Both canvases and the camera. A frame is drawn only where something has changed or moves.
+
+import { freePart } from '../ui/free.ts'
+import { type Country, placeIn } from './atlas.ts'
+import { type Box, centre, height, width } from './box.ts'
+import { Camera, frameOf, type View, viewOf } from './camera.ts'
+import { PULSE } from './colours.ts'
+import { Land } from './land.ts'
+import { INHABITED } from './projection.ts'
+import { Pulses } from './pulses.ts'
+import { Layer, lieOf } from './stage.ts'
+
+// How much wider than the screen the world may be: only the Pacific is lost.
+const OCEAN = 1.08
+// People see a longer one as a jerk.
+const LONG_FRAME_MS = 100
+
+/** Frames drawn since the page was opened; `long` took more than 100 ms from the one before, while things moved. */
+export interface Frames { readonly drawn: number; readonly long: number }
+
+export class Screen {
+  readonly byCode: ReadonlyMap<string, Country>
+  private readonly lower: Layer
+  private readonly upper: Layer
+  private readonly land: Land
+  private readonly pulses: Pulses
+  private readonly camera: Camera
+  private readonly calm = matchMedia('(prefers-reduced-motion: reduce)')
+  private free: Box
+  private colours: ReadonlyMap<string, string> = new Map()
+  private shown: string | null = null
+  private changed = true
+  private asked = false
+  private last = NaN
+  private drawn = 0
+  private long = 0
+
+  constructor(stage: Element, lower: HTMLCanvasElement, upper: HTMLCanvasElement, countries: readonly Country[]) {
+    this.byCode = new Map(countries.flatMap((country) => (country.code === null ? [] : [[country.code, country]])))
+    this.lower = new Layer(lower, true)
+    this.upper = new Layer(upper, false)
+    this.land = new Land(this.lower, countries)
+    this.pulses = new Pulses(this.upper, PULSE)
+    this.free = freePart()
+    this.camera = new Camera(this.target())
+    new ResizeObserver(() => this.resize()).observe(stage)
+    this.resize()
+  }
+
+  /** Colour countries, by code. */
+  colour(colours: ReadonlyMap<string, string>): void {
+    this.colours = colours
+    this.redraw()
+  }
+
+  /** Go to a country, or to the whole world (null); a code that is not on the map is the whole world too. */
+  go(code: string | null): void {
+    this.shown = code
+    if (this.calm.matches) this.camera.jump(this.target())
+    else this.camera.fly(this.target(), performance.now())
+    this.redraw()
+  }
+
+  /** Show that pings have arrived in a country. */
+  pulse(code: string, launches: number): void {
+    const country = this.byCode.get(code)
+    // Hidden pages draw no frames: what arrives meanwhile must not all begin when they are looked at again.
+    if (country === undefined || this.calm.matches || document.hidden) return
+    this.pulses.add(launches, () => placeIn(country, Math.random), performance.now())
+    this.request()
+  }
+
+  get moving(): boolean {
+    return this.camera.moving
+  }
+
+  get frames(): Frames {
+    return { drawn: this.drawn, long: this.long }
+  }
+
+  /** What the free part of the screen shows, in the plane's units. */
+  get frame(): Box {
+    return frameOf(this.camera.view, this.aspect)
+  }
+
+  /** The codes on the map, as shape or dot. */
+  get codes(): string[] {
+    return [...this.byCode.keys()].sort()
+  }
+
+  private get aspect(): number {
+    return width(this.free) / height(this.free)
+  }
+
+  private target(): View {
+    const country = this.shown === null ? undefined : this.byCode.get(this.shown)
+    return country === undefined ? this.world() : viewOf(country.main, this.aspect)
+  }
+
+  /** The whole world may lie below the head, where there is no card, and its empty ocean beyond the edges. */
+  private world(): View {
+    const whole = { ...this.free, left: 0 }
+    const scale = Math.min((width(whole) * OCEAN) / width(INHABITED), height(whole) / height(INHABITED))
+    const [x, y] = centre(INHABITED)
+    const [here, there] = [centre(this.free)[0], centre(whole)[0]]
+    return { x: x + (here - there) / scale, y, width: width(this.free) / scale }
+  }
+
+  private resize(): void {
+    this.free = freePart()
+    this.lower.fit()
+    this.upper.fit()
+    this.camera.jump(this.target())
+    this.redraw()
+  }
+
+  private redraw(): void {
+    this.changed = true
+    this.request()
+  }
+
+  private request(): void {
+    if (this.asked) return
+    this.asked = true
+    requestAnimationFrame((ms) => this.draw(ms))
+  }
+
+  private draw(ms: number): void {
+    this.asked = false
+    const moved = this.camera.tick(performance.now())
+    const lie = lieOf(this.camera.view, this.free)
+    if (moved || this.changed) this.land.draw({ lie, colours: this.colours, shown: this.shown })
+    this.changed = false
+    const pulsing = this.pulses.draw(lie, performance.now())
+    this.drawn += 1
+    if (ms - this.last > LONG_FRAME_MS) this.long += 1
+    const goesOn = pulsing || this.camera.moving
+    this.last = goesOn ? ms : NaN
+    if (goesOn) this.request()
+  }
+}
