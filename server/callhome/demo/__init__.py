@@ -1,0 +1,1 @@
+"""``callhome demo``: three products, and a fleet of installed copies all over the world that calls home."""
