@@ -1,0 +1,187 @@
+"""What was really committed: counted in the database where it can be asked, else by the server's own counters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from callhome.errors import CallhomeError, UsageError
+from callhome.store.connection import Connection, connect
+from callhome.store.ids import new_id
+
+from .site import Site
+
+# Twice what a commit may take (COMMIT_S), for what was in flight when the load ended.
+SETTLE_S: Final = 20.0
+# At 10 µs a ping, for a backlog of 30 million.
+FOLD_S: Final = 300.0
+_POLL_S: Final = 0.02
+_ANSWER_S: Final = 10.0
+_ROWS: Final = "SELECT count(*) FROM ping WHERE id >= $1 AND channel = $2"
+_IDS: Final = "SELECT id FROM ping WHERE id >= $1 AND channel = $2"
+_BACKLOG: Final = "SELECT coalesce(sum(received - duplicates), 0), count(*) FROM batch"
+_SUMMED: Final = (
+    "SELECT coalesce(sum(launches), 0) FROM usage_daily u JOIN product p ON p.id = u.product WHERE p.key = $1"
+)
+_COUNTED: Final = (
+    "SELECT count(*) FROM ping i JOIN product p ON p.id = i.product WHERE p.key = $1 AND i.event = 0"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Ids that were acknowledged but are ``missing``, stored twice (``doubled``), or never sent (``strange``)."""
+
+    stored: int
+    missing: int
+    doubled: int
+    strange: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the promise was kept."""
+        return not (self.missing or self.doubled or self.strange)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stored:,} rows: {self.missing} missing, {self.doubled} doubled, {self.strange} never sent"
+        )
+
+
+def audit(acknowledged: Iterable[bytes], sent: Iterable[bytes], stored: Iterable[bytes]) -> Audit:
+    """Compare the ids of pings: an acknowledged one must be stored, and each at most once."""
+    rows = Counter(stored)
+    return Audit(
+        stored=rows.total(),
+        missing=len(set(acknowledged) - rows.keys()),
+        doubled=sum(count > 1 for count in rows.values()),
+        strange=len(rows.keys() - set(sent)),
+    )
+
+
+class Books:
+    """Counts the rows of the runs since it was opened.
+
+    Without a database it has only the server's counter, which is right where nobody else pings and one replica runs.
+    """
+
+    def __init__(self, site: Site, connection: Connection | None) -> None:
+        self._site = site
+        self._connection = connection
+        # Ids made from now on; a minute less, as the clocks of the machines may differ.
+        self._since = UUID(bytes=new_id(time.time() - 60)[:6] + bytes(10))
+        self._stored_before = 0
+
+    @property
+    def has_database(self) -> bool:
+        """Whether single rows can be looked at."""
+        return self._connection is not None
+
+    async def rows(self, tag: str) -> int:
+        """How many rows a run has; without a database, all that were stored since. Cancelling it is harmless."""
+        if self._connection is None:
+            return await self._stored_total() - self._stored_before
+        return int(await self._connection.fetchval(_ROWS, self._since, tag))
+
+    async def ids(self, tag: str) -> list[bytes]:
+        """The ids of a run's rows. Cancelling it is harmless."""
+        assert self._connection is not None
+        return [row[0].bytes for row in await self._connection.fetch(_IDS, self._since, tag)]
+
+    async def backlog(self) -> tuple[int, int]:
+        """Pings and batches that wait for the rollup. Cancelling it is harmless."""
+        assert self._connection is not None
+        row = await self._connection.fetchrow(_BACKLOG)
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    async def launches(self, product: str) -> tuple[int, int]:
+        """Launches of a product, summed up by the rollup, and counted in the rows. Cancelling it is harmless."""
+        assert self._connection is not None
+        summed = await self._connection.fetchval(_SUMMED, product)
+        return int(summed), int(await self._connection.fetchval(_COUNTED, product))
+
+    async def settled(self) -> None:
+        """Wait until nothing waits for its commit; raises `CallhomeError`. Cancelling it is harmless."""
+        console = self._site.console
+        if console is None:
+            return
+
+        async def is_idle() -> bool:
+            return not (await metrics(console)).get("callhome_pending")
+
+        await _until(is_idle, SETTLE_S, "commit what it has taken in")
+
+    async def folded(self) -> float:
+        """Wait until the rollup's queue is empty; return the seconds it took.
+
+        Raises `CallhomeError`; cancelling it is harmless.
+        """
+        begun_s = time.perf_counter()
+
+        async def is_empty() -> bool:
+            return (await self.backlog())[1] == 0
+
+        await _until(is_empty, FOLD_S, "fold its backlog")
+        return time.perf_counter() - begun_s
+
+    async def _stored_total(self) -> int:
+        assert self._site.console is not None
+        return int((await metrics(self._site.console))["callhome_stored_total"])
+
+
+@asynccontextmanager
+async def opened(site: Site) -> AsyncIterator[Books]:
+    """The books of a site; raises `UsageError` where it tells nobody what it has stored. Cancelling closes them."""
+    if site.database is None:
+        if site.console is None:
+            raise UsageError(
+                "without --database-url or --console-url the committed rows can't be counted: name one"
+            )
+        books = Books(site, None)
+        books._stored_before = await books._stored_total()
+        yield books
+        return
+    connection = await connect(site.database, "bench")
+    try:
+        yield Books(site, connection)
+    finally:
+        connection.terminate()
+
+
+async def _until(holds: Callable[[], Awaitable[bool]], limit_s: float, what: str) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            while True:
+                if await holds():
+                    return
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise CallhomeError(f"the server did not {what} within {limit_s:g} s") from None
+
+
+async def metrics(console: str) -> dict[str, float]:
+    """What ``/metrics`` says, without labels. Raises `CallhomeError`; cancelling it is harmless."""
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{console.rstrip('/')}/metrics") as response,
+        ):
+            text = await response.text()
+            response.raise_for_status()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CallhomeError(f"no metrics from {console}: {error or 'no answer'}") from None
+    families = text_string_to_metric_families(text)
+    return {
+        sample.name: sample.value for family in families for sample in family.samples if not sample.labels
+    }
