@@ -1,0 +1,235 @@
+"""From a request to its answer: steps, outcomes of the commit, batches, counters."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import logging
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+
+from callhome.ingest.exchange import REFUSED_BYTES
+from callhome.ingest.reasons import Reason, Refused
+from callhome.ingest.turns import Turns
+from listener import LIVEZ, PING, HeldCommit, get, listening, post, until
+
+OLD = "/ping?product=es&version=1&install=0123456789"
+STORE_SAYS_NO = {0: Refused(Reason.REFUSED_BY_STORE, "no", "version")}
+
+
+async def test_answer_waits_for_the_commit() -> None:
+    """Nothing is answered before the commit tells that the row is durable."""
+    async with listening(HeldCommit(held=True)) as listener, listener.client() as client:
+        client.send(post())
+        await listener.commit.has(1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.reader.read(1), 0.05)
+        listener.commit.settle()
+        assert (await client.answer()).status == 204
+
+
+@pytest.mark.parametrize(
+    ("data", "begins"),
+    [(post(), b'{"reason":"'), (get(OLD), b"un"), (post(PING, "", "/v1/pings"), b'{"reason":"')],
+    ids=["ping", "old", "batch"],
+)
+async def test_lost_commit_is_503(data: bytes, begins: bytes) -> None:
+    """When the rows are not known to be durable, the client is asked to come back, also by OK-for-all."""
+    async with (
+        listening(HeldCommit(held=True), legacy_always_ok=True) as listener,
+        listener.client() as client,
+    ):
+        client.send(data)
+        await listener.commit.has(1)
+        listener.commit.fail()
+        answer = await client.answer()
+        assert (answer.status, answer.body.startswith(begins), answer.closes) == (503, True, False)
+        assert 1 <= int(answer.headers["retry-after"]) <= 10
+
+
+@pytest.mark.parametrize(
+    "data", [post(), get(OLD), post(PING, "", "/v1/pings")], ids=["ping", "old", "batch"]
+)
+async def test_full_commit_is_503_and_counted(data: bytes) -> None:
+    """A commit that has no room is a 503 with Retry-After, counted as overloaded."""
+    async with listening(HeldCommit(full=Refused(Reason.OVERLOADED, "full"))) as listener:
+        answer = await listener.ask(data)
+        assert (answer.status, "retry-after" in answer.headers) == (503, True)
+        assert (listener.tally.received, listener.tally.refused) == (1, {"overloaded": 1})
+
+
+async def test_row_refused_by_the_store_fails_its_own_request() -> None:
+    """What the store refuses is told with its reason, in the form of the request."""
+    async with listening(HeldCommit(refused=STORE_SAYS_NO)) as listener:
+        assert (await listener.ask(post())).status == 422
+        assert (await listener.ask(get(OLD))).body == b"refused_by_store (version): no\n"
+        answer = await listener.ask(post(PING + b"\n" + PING, "", "/v1/pings"))
+        refused = [{"line": 1, "reason": "refused_by_store", "field": "version", "message": "no"}]
+        assert orjson.loads(answer.body) == {"stored": 1, "refused": refused}
+
+
+async def test_client_that_is_gone_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that leaves before the commit, or in the midst of a request, makes no noise."""
+    async with listening(HeldCommit(held=True)) as listener:
+        for data in (post() * 3, post(PING, "", "/v1/pings"), post()[:-5], post(length=99, path="/v1/pings")):
+            async with listener.client() as client:
+                client.send(data)
+                await client.writer.drain()
+                await asyncio.sleep(0.02)
+        # Those who wait for the commit may have ended just their own side: only an answer shows it.
+        await listener.gone(left=2)
+        assert len(listener.commit.waiting) == 4
+        listener.commit.settle()
+        await listener.gone()
+    assert not caplog.records
+
+
+async def test_fault_of_our_own_is_500_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect answers 500, leaves the connection alive, and does not flood the log."""
+    async with listening() as listener, listener.client() as client:
+        listener.server.row = None  # type: ignore[assignment]
+        with caplog.at_level(logging.ERROR):
+            answers = await client.send(post() * 3 + post(PING, "", "/v1/pings") + LIVEZ).answers(5)
+        # A line of a batch that meets the defect fails the batch: its other lines would meet it too.
+        assert [answer.status for answer in answers] == [500, 500, 500, 500, 200]
+        assert len(caplog.records) == 1
+        assert (listener.tally.received, listener.tally.refused) == (4, {"internal_error": 4})
+
+
+def batch(*lines: bytes, headers: str = "", squeeze: bool = False) -> bytes:
+    """Return a batch request of lines."""
+    body = b"\n".join(lines)
+    if squeeze:
+        return post(gzip.compress(body), headers + "|Content-Encoding: gzip", "/v1/pings")
+    return post(body, headers, "/v1/pings")
+
+
+@pytest.mark.parametrize("squeeze", [False, True], ids=["plain", "gzip"])
+async def test_batch_tells_line_by_line(squeeze: bool) -> None:
+    """Good lines are stored, each bad one is told with its number from 1; blank lines are nothing."""
+    unknown = PING.replace(b"es", b"zz")
+    async with listening() as listener:
+        answer = await listener.ask(batch(PING, b"", b"{", PING, unknown, squeeze=squeeze))
+        told = orjson.loads(answer.body)
+        assert (answer.status, told["stored"]) == (200, 2)
+        assert [(each["line"], each["reason"]) for each in told["refused"]] == [
+            (3, "malformed_json"),
+            (5, "unknown_product"),
+        ]
+        assert len(listener.commit.rows) == 2
+        assert listener.tally.received == 4
+        assert listener.tally.refused == {"malformed_json": 1, "unknown_product": 1}
+
+
+async def test_batch_without_a_good_line_needs_no_commit() -> None:
+    """A batch of nothing, or of bad lines only, is answered without a commit."""
+    async with listening(HeldCommit(held=True)) as listener:
+        assert orjson.loads((await listener.ask(batch(b"{"))).body)["stored"] == 0
+        assert orjson.loads((await listener.ask(batch())).body) == {"stored": 0, "refused": []}
+        assert (listener.tally.received, sum(listener.tally.refused.values())) == (1, 1)
+
+
+async def test_batches_let_others_go_first() -> None:
+    """However many batches there are, a turn of the loop decodes few lines, and of one batch after the other."""
+    async with listening() as listener, AsyncExitStack() as stack:
+        ticks, turn, turns = count(), 0, list[tuple[int, str]]()
+        loop = asyncio.get_running_loop()
+        listener.server.turns = Turns(loop.call_soon, 10, lambda: next(ticks))
+        plain_row = listener.server.row
+
+        def row(ping: Any, *args: Any) -> bytes:
+            turns.append((turn, ping.version))
+            return plain_row(ping, *args)
+
+        listener.server.row = row  # type: ignore[assignment]
+        clients = [await stack.enter_async_context(listener.client()) for _ in range(5)]
+        for number, client in enumerate(clients):
+            client.send(batch(*[PING.replace(b"1.2", b"%d" % number)] * 100))
+        while len(turns) < 500:
+            await asyncio.sleep(0)
+            turn += 1
+        assert max(sum(each == other for other, _ in turns) for each, _ in turns) <= 10
+        order = [version for _, version in turns]
+        assert sorted(order, key=order.index) == order, "a second batch was begun before the first had ended"
+        assert [orjson.loads((await client.answer()).body)["stored"] for client in clients] == [100] * 5
+
+
+LIMITS: dict[str, Any] = {
+    "batch_memory_bytes": 100_000,
+    "batch_wire_bytes": 80_000,
+    "batch_unpacked_bytes": 80_000,
+}
+
+
+async def test_batches_share_a_bounded_memory() -> None:
+    """What arrives beyond the memory for batches is refused at once; when there is room again, it is taken."""
+    async with listening(**LIMITS) as listener, listener.client() as slow:
+        slow.send(post(b"x" * 70_000, "", "/v1/pings", length=80_000))
+        await until(lambda: listener.server.batch_bytes >= 70_000)
+        answer = await listener.ask_last(post(b"x" * 40_000, "", "/v1/pings", length=80_000))
+        assert (answer.status, "retry-after" in answer.headers) == (503, True)
+        assert (await listener.ask(post())).status == 204
+        assert (await listener.ask(batch(PING))).status == 200
+        slow.writer.transport.abort()
+        await listener.gone()
+        assert (await listener.ask(batch(*[PING] * 1_000))).status == 200
+
+
+@pytest.mark.parametrize("headers", ["", "Content-Encoding: gzip"])
+async def test_announced_bodies_hold_nothing(headers: str) -> None:
+    """Connections that announce large bodies and send little of them keep no batch of others away."""
+    async with listening(**LIMITS) as listener, AsyncExitStack() as stack:
+        for _ in range(20):
+            idle = await stack.enter_async_context(listener.client())
+            idle.send(post(b"x" * 100, headers, "/v1/pings", length=80_000))
+        await until(lambda: len(listener.server.connections) == 20)
+        await asyncio.sleep(0.02)
+        assert 20 * 100 <= listener.server.batch_bytes <= 20 * 300
+        assert (await listener.ask(batch(*[PING] * 1_000))).status == 200
+        assert (await listener.ask(batch(*[PING] * 1_000, squeeze=True))).status == 200
+
+
+def refusals() -> int:
+    """Return how many refusals exist as exceptions."""
+    return sum(type(each) is Refused for each in gc.get_objects())  # isinstance would ask dead proxies too
+
+
+async def test_refused_lines_take_little_memory() -> None:
+    """Until the answer is sent, a refused line holds its text, which is charged, and no exception."""
+    before = refusals()
+    async with listening(HeldCommit(held=True)) as listener, listener.client() as client:
+        client.send(batch(PING, *[b"{"] * 999))
+        await listener.commit.has(1)
+        assert refusals() == before
+        told = b'{"line":1000,"reason":"malformed_json","offset":1,"message":"expected JSON: unexpected end"}'
+        held = listener.server.batch_bytes
+        assert 0.8 * 999 * (len(told) + REFUSED_BYTES) < held <= 999 * (len(told) + REFUSED_BYTES)
+        listener.commit.settle()
+        answer = await client.answer()
+        assert orjson.loads(answer.body)["refused"][-1]["line"] == 1_000
+        assert listener.server.batch_bytes == 0
+
+
+async def test_refused_lines_share_the_memory_of_batches() -> None:
+    """A batch whose refusals find no room is refused as a whole, and every line of it is counted."""
+    async with listening(**LIMITS) as listener:
+        answer = await listener.ask(batch(*[b"{"] * 1_000))
+        assert (answer.status, orjson.loads(answer.body)["reason"]) == (503, "overloaded")
+        assert listener.tally.received == sum(listener.tally.refused.values()) == 1_000
+
+
+async def test_batch_on_a_connection_is_answered_before_more_is_read() -> None:
+    """One batch of a connection is in memory at a time; what is pipelined behind it waits."""
+    async with listening(HeldCommit(held=True)) as listener, listener.client() as client:
+        client.send(batch(*[PING] * 100) * 5)
+        await listener.commit.has(1)
+        await asyncio.sleep(0.02)
+        assert len(listener.commit.rows) == 100
+        listener.commit.held = False
+        listener.commit.settle()
+        assert [orjson.loads(answer.body)["stored"] for answer in await client.answers(5)] == [100] * 5
