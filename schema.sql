@@ -143,8 +143,6 @@ CREATE TABLE IF NOT EXISTS install (
     product   integer     NOT NULL,
     first_day date        NOT NULL,
     last_day  date        NOT NULL,
-    at        timestamptz NOT NULL,
-    id        uuid        NOT NULL,
     version   text        NOT NULL,
     build     text        NOT NULL,
     country   text        NOT NULL,
@@ -153,14 +151,12 @@ CREATE TABLE IF NOT EXISTS install (
     users     integer     NOT NULL,
     verified  boolean     NOT NULL,
     PRIMARY KEY (install, product)
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 70);
 COMMENT ON TABLE install IS 'Every install of a product, as of its latest ping.';
 COMMENT ON COLUMN install.install IS 'ping.install.';
 COMMENT ON COLUMN install.product IS 'product.id.';
 COMMENT ON COLUMN install.first_day IS 'First UTC day with a ping.';
 COMMENT ON COLUMN install.last_day IS 'Latest UTC day with a ping.';
-COMMENT ON COLUMN install.at IS 'Time of the latest ping.';
-COMMENT ON COLUMN install.id IS 'Id of the latest ping; it decides where times are equal.';
 COMMENT ON COLUMN install.version IS 'Version of the latest ping.';
 COMMENT ON COLUMN install.build IS 'Build of the latest ping.';
 COMMENT ON COLUMN install.country IS 'Country of the latest ping.';

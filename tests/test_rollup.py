@@ -173,8 +173,8 @@ def recount(pings: list[Any], today: date) -> dict[str, Table]:
         assert before is not None
         verified = len(days) > 1 or any(ping["verified"] for ping in days[before["day"]])
         tables["install"][install, product] = (
-            min(days), max(days), before["at"], before["id"], before["version"], before["build"], before["country"],
-            before["os"], before["users"], verified,
+            min(days), max(days), before["version"], before["build"], before["country"], before["os"], before["users"],
+            verified,
         )  # fmt: skip
         if verified and max(days) > today - timedelta(days=30):
             sums["live_count"][product, before["country"]].update(installs_30d=1, users_30d=before["users"])

@@ -67,7 +67,7 @@ async def ensure_activity(connection: Connection, days: Iterable[date]) -> list[
         if name not in there:
             await connection.execute(
                 f"CREATE TABLE {name} PARTITION OF activity "
-                f"FOR VALUES FROM ('{month}') TO ('{_next_month(month)}') WITH (fillfactor = 85)"
+                f"FOR VALUES FROM ('{month}') TO ('{_next_month(month)}') WITH (fillfactor = 70)"
             )
             made.append(name)
     return made

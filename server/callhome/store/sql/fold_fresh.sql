@@ -4,8 +4,8 @@
 -- it none, and OFFSET 0 keeps it one look-up for each batch.
 INSERT INTO fold_fresh
 SELECT DISTINCT ON (install, product, day)
-       install, product, day, count(*) FILTER (WHERE event = 0) OVER pings, at, id, version, build, country, os,
-       license, users, bool_or(verified) OVER pings
+       product, day, count(*) FILTER (WHERE event = 0) OVER pings, users, at, id, bool_or(verified) OVER pings,
+       install, version, build, country, os, license
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS b (batch, first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT * FROM ping p

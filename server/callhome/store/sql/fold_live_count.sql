@@ -15,11 +15,12 @@ WITH changed AS (
                CASE WHEN day = $1 THEN -was_launches ELSE 0 END, 0, 0, -was_launches
         FROM fold_change WHERE was_verified AND day > $1::date - 30
         UNION ALL
-        SELECT product, has_country, 0, 0, 0, 1, has_users, 0
-        FROM fold_change WHERE has_verified AND has_last_day > $1::date - 30
+        SELECT product, CASE WHEN latest THEN country ELSE had_country END, 0, 0, 0, 1,
+               CASE WHEN latest THEN users ELSE had_users END, 0
+        FROM fold_change WHERE moved AND has_verified AND greatest(had_last_day, day) > $1::date - 30
         UNION ALL
         SELECT product, had_country, 0, 0, 0, -1, -had_users, 0
-        FROM fold_change WHERE had_verified AND had_last_day > $1::date - 30
+        FROM fold_change WHERE moved AND had_verified AND had_last_day > $1::date - 30
     ) step
     GROUP BY product, country
     HAVING sum(installs_today) <> 0 OR sum(users_today) <> 0 OR sum(launches_today) <> 0

@@ -1,5 +1,5 @@
--- $1 day. A late ping gives the install's next active day another day before it, and verifies that day. Of the two
--- copies of such a row in the log, was and is, the install's columns stay NULL.
+-- $1 day. A late ping gives the install's next active day another day before it, and verifies that day. Of such a
+-- row in the log, the install's columns stay NULL.
 WITH late AS (
     SELECT c.install, c.product, c.day AS prev_day, c.version AS prev_version, n.day
     FROM fold_change c
@@ -18,11 +18,10 @@ WITH late AS (
     RETURNING a.*
 )
 INSERT INTO fold_change (
-    install, product, day,
-    was_launches, was_users, was_version, was_build, was_country, was_os, was_verified, was_prev_version,
-    launches, users, version, build, country, os, verified, prev_version, neighbour
+    product, day, launches, users, verified, neighbour, latest, moved, was_launches, was_users, was_verified,
+    install, version, build, country, os, prev_version, was_version, was_build, was_country, was_os, was_prev_version
 )
-SELECT n.install, n.product, n.day,
-       b.launches, b.users, b.version, b.build, b.country, b.os, b.verified, b.prev_version,
-       n.launches, n.users, n.version, n.build, n.country, n.os, n.verified, n.prev_version, true
+SELECT n.product, n.day, n.launches, n.users, n.verified, true, false, false, b.launches, b.users, b.verified,
+       n.install, n.version, n.build, n.country, n.os, n.prev_version,
+       b.version, b.build, b.country, b.os, b.prev_version
 FROM now n JOIN before b ON b.install = n.install AND b.product = n.product AND b.day = n.day
