@@ -176,9 +176,12 @@ class PingProtocol(asyncio.Protocol):
         self._full = len(self._queue) >= server.pipeline
         server.tally.received += 1
         server.take_soon(exchange, body)
-        if self._full and not self._transport.is_closing():
-            self._transport.pause_reading()
-        self._retime()
+        if self._full:
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+            self._retime()
+        else:  # what _retime() would set: nobody waits for the client
+            self.deadline_s, self._timed = inf, IDLE
 
     def _feed(self, piece: bytes) -> None:
         self._feeding = True

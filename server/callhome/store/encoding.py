@@ -24,6 +24,7 @@ PING_COLUMNS: Final = (
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
+_NULL_LICENSE_AND_EXTRA: Final = 3 * _NULL
 # Field count, then each field of fixed size behind its length: id, install, at, day, product, users, event, verified,
 # weak.
 _FIXED: Final = Struct(">h i16s i16s iq ii ii ii ih i? i?")
@@ -36,15 +37,18 @@ _pack: Final = _FIXED.pack
 _COUNT: Final = len(PING_COLUMNS)
 
 
-# Versions, systems and countries repeat from ping to ping. Bound: 8,192 × (64 characters × 4 bytes + overhead) ≈ 4 MB.
-@lru_cache(maxsize=8192)
-def _text(value: str) -> bytes:
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
     data = value.encode()
     return len(data).to_bytes(4, "big") + data
 
 
-def _optional(value: str | None) -> bytes:
-    return _NULL if value is None else _text(value)
+# What an install says of itself repeats from ping to ping, and from install to install: one look-up takes a tenth of
+# the time of eight encodings. Bound: 4,096 × 2 × (8 × 64 characters × 4 bytes + overhead) ≈ 20 MB, with ASCII 6 MB.
+@lru_cache(maxsize=4096)
+def _texts(*values: str | None) -> bytes:
+    return b"".join(map(_text, values))
 
 
 def _bytes(value: bytes | None) -> bytes:
@@ -82,22 +86,14 @@ def encode_row(
     0 start, 1 alive, 2 stop, ``extra`` is JSON. The column ``day`` follows from ``at_us``. It takes one
     parameter a column: a call with positions is what the hot path can afford.
     """
-    parts = [
-        _pack(
-            _COUNT, 16, id, 16, install, 8, at_us - _EPOCH_US, 4, at_us // _DAY_US - _EPOCH_DAYS,
-            4, product, 4, users, 2, event, 1, verified, 1, weak,
-        ),
-        _text(country), _text(version), _text(build), _text(os),
-        _NULL if os_version is None else _text(os_version),
-        _NULL if arch is None else _text(arch),
-        _NULL if locale is None else _text(locale),
-        _NULL if channel is None else _text(channel),
-    ]  # fmt: skip
+    fixed = _pack(
+        _COUNT, 16, id, 16, install, 8, at_us - _EPOCH_US, 4, at_us // _DAY_US - _EPOCH_DAYS,
+        4, product, 4, users, 2, event, 1, verified, 1, weak,
+    )  # fmt: skip
+    texts = _texts(country, version, build, os, os_version, arch, locale, channel)
     if license is None and extra is None:
-        parts.append(_NULL + _NULL + _NULL)
-    else:
-        parts += (_bytes(license), _optional(license_last4), _jsonb(extra))
-    return b"".join(parts)
+        return fixed + texts + _NULL_LICENSE_AND_EXTRA
+    return b"".join((fixed, texts, _bytes(license), _text(license_last4), _jsonb(extra)))
 
 
 def row_key(row: bytes) -> bytes:

@@ -30,11 +30,11 @@ _LOOK_S: Final = 0.25
 _PAUSE_S: Final = 0.1
 # A fold that took long is followed by a pause in proportion, so that commits have the database to themselves for a
 # while: clients wait for commits, nobody waits for a fold. Less so once the queue is longer than one fold, not at all
-# while nothing is committed, and more so while both writers are at it most of the time: then clients stand in line.
+# while nothing is committed, and more so while the second writer has to help the first: then clients stand in line.
 _CROWDED_COMMITS: Final = 1.1
 _PAUSE_SHARE: Final = 1.0
 _PAUSE_SHARE_BEHIND: Final = 0.5
-_PAUSE_SHARE_CROWDED: Final = 6.0
+_PAUSE_SHARE_CROWDED: Final = 4.0
 # New partitions are needed once a day; an hour leaves room for many failed tries. A reader such as pg_dump can be in
 # the way for as long as it runs.
 _PARTITIONS_S: Final = 3_600.0

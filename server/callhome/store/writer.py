@@ -156,10 +156,7 @@ async def _store_new(connection: Connection, rows: list[bytes]) -> int:
     """
     batch = new_id()
     first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
-    record = (
-        "INSERT INTO batch (id, first_id, last_id, received, duplicates) "
-        f"VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"
-    )
+    record = f"INSERT INTO batch VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"  # noqa: S608
     await _copy(connection, "ping", rows, batch, where=f"true; {record}")
     return 0
 
