@@ -38,8 +38,8 @@ CROSS JOIN (SELECT id FROM product WHERE key = $1) p
 """
 _INSTALL: Final = """
 INSERT INTO install
-    (install, product, first_day, last_day, at, id, version, build, country, os, license, users, verified)
-SELECT install, product, day, day, at, id, version, build, country, os, license, users, verified FROM activity
+    (install, product, first_day, last_day, version, build, country, os, license, users, verified)
+SELECT install, product, day, day, version, build, country, os, license, users, verified FROM activity
 """
 _USAGE: Final = """
 INSERT INTO usage_daily (day, product, version, build, country, os, verified, installs, users, launches)

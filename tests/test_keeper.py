@@ -40,9 +40,9 @@ def folded(connection: Any, launches: int) -> Callable[[], Awaitable[bool]]:
         (0.8, False, 1.0),
         (0.0, True, 0.0),
         (0.8, True, 0.4),
-        (1.2, True, 0.6),
-        (1.8, True, 3.0),
-        (1.8, False, 3.0),
+        (1.0, True, 0.5),
+        (1.2, True, 4.0),
+        (1.2, False, 4.0),
     ],
 )
 def test_commits_go_first(commits: float, behind: bool, share: float) -> None:
