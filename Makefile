@@ -46,6 +46,9 @@ build: setup ## sdist and wheel in dist/
 docs: setup ## write docs/settings.md from the settings table
 	@.venv/bin/callhome settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
+pictures: setup page ## docs/map.png and docs/pictures from a running `make demo` whose history is counted
+	@PYTHONPATH=. $(PY) tools/pictures.py
+
 lock: setup ## newest versions into requirements/*.txt, with hashes
 	@tools/lock
 
@@ -54,8 +57,8 @@ clean: ## remove all that was made here
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # What of the system a target needs beyond Python.
-test bench: TOOLS := chromium curl nginx wrk
+test bench pictures: TOOLS := chromium curl nginx wrk
 setup:
 	@tools/setup $(TOOLS)
 
-.PHONY: help test test-long lint format page demo bench build docs lock clean setup
+.PHONY: help test test-long lint format page demo bench build docs pictures lock clean setup
