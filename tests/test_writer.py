@@ -49,6 +49,21 @@ async def test_new_rows_are_stored_under_one_batch(writer: BatchWriter, connecti
 
 
 @pytest.mark.parametrize("replay", [False, True])
+async def test_rows_and_their_batch_are_stored_together(
+    writer: BatchWriter, connection: Any, replay: bool
+) -> None:
+    """Where the row of the batch can't be written, none of its pings stays, and writing them again stores each once."""
+    batch = rows(50)
+    await connection.execute("ALTER TABLE batch RENAME TO elsewhere")
+    with pytest.raises(StoreUnavailable):
+        await writer.write(batch, replay=replay)
+    assert await connection.fetchval("SELECT count(*) FROM ping") == 0
+    await connection.execute("ALTER TABLE elsewhere RENAME TO batch")
+    assert (await writer.write(batch, replay=True)).stored == 50
+    assert await connection.fetchval("SELECT count(*) = 50 FROM ping JOIN batch ON batch.id = ping.batch")
+
+
+@pytest.mark.parametrize("replay", [False, True])
 async def test_a_replay_stores_nothing_twice(writer: BatchWriter, connection: Any, replay: bool) -> None:
     """Rows written again, announced as a replay or not, stay one row each and keep their first batch."""
     batch = rows(10)
