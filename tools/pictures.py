@@ -16,6 +16,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 CONSOLE: Final = os.environ.get("CALLHOME", "http://127.0.0.1:8081")
 WALL: Final = (1600, 900)
 PHONE: Final = (390, 844)
+STOPS: Final = {"france": "FR", "usa": "US", "russia": "RU", "fiji": "FJ", "singapore": "SG"}
 # The view has come to rest well before, and pulses of the last pings are there.
 _REST_MS: Final = 5_000
 
@@ -30,10 +31,7 @@ class Picture(NamedTuple):
 
 PICTURES: Final = (
     Picture("map.png", "?product=studio&tour=off", WALL),
-    *(
-        Picture(f"pictures/{name}.png", f"?product=studio&stop={code}", WALL)
-        for name, code in (("france", "FR"), ("usa", "US"), ("russia", "RU"), ("fiji", "FJ"), ("singapore", "SG"))
-    ),
+    *(Picture(f"pictures/{name}.png", f"?product=studio&stop={code}", WALL) for name, code in STOPS.items()),
     Picture("pictures/phone.png", "?product=studio&stop=BR", PHONE),
 )
 
