@@ -152,6 +152,7 @@ CREATE TABLE IF NOT EXISTS install (
     verified  boolean     NOT NULL,
     PRIMARY KEY (install, product)
 ) WITH (fillfactor = 70);
+ALTER TABLE install DROP COLUMN IF EXISTS at, DROP COLUMN IF EXISTS id;
 COMMENT ON TABLE install IS 'Every install of a product, as of its latest ping.';
 COMMENT ON COLUMN install.install IS 'ping.install.';
 COMMENT ON COLUMN install.product IS 'product.id.';

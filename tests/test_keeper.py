@@ -34,20 +34,21 @@ def folded(connection: Any, launches: int) -> Callable[[], Awaitable[bool]]:
 
 
 @pytest.mark.parametrize(
-    ("commits", "behind", "share"),
+    ("commits", "behind", "lag_s", "share"),
     [
-        (0.0, False, 1.0),
-        (0.8, False, 1.0),
-        (0.0, True, 0.0),
-        (0.8, True, 0.4),
-        (1.0, True, 0.5),
-        (1.2, True, 4.0),
-        (1.2, False, 4.0),
+        (0.0, False, 0.0, 1.0),
+        (0.8, False, 0.0, 1.0),
+        (0.0, True, 5.0, 0.0),
+        (0.8, True, 5.0, 0.4),
+        (1.0, True, 5.0, 0.5),
+        (1.2, True, 5.0, 4.0),
+        (1.2, False, 0.0, 4.0),
+        (1.2, True, 60.0, 0.6),
     ],
 )
-def test_commits_go_first(commits: float, behind: bool, share: float) -> None:
-    """The more commits are under way the longer a fold's pause; a queue that nobody adds to is folded without."""
-    assert pause_share(commits, behind) == pytest.approx(share)
+def test_commits_go_first(commits: float, behind: bool, lag_s: float, share: float) -> None:
+    """The more commits are under way the longer a fold's pause, until counts are late; alone, it makes none."""
+    assert pause_share(commits, behind, lag_s) == pytest.approx(share)
 
 
 async def test_two_keepers_fold_each_batch_once(database: str) -> None:

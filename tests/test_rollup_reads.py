@@ -46,3 +46,29 @@ async def test_batches_of_old_and_new_read_nothing_between(database: str) -> Non
     assert await read() - before < OTHERS / 10
     await writer.close()
     await connection.close()
+
+
+async def test_late_pings_cost_no_more_than_their_number(database: str) -> None:
+    """A fold of pings that all come late reads its scratch tables some times over, and not once for each ping."""
+    connection, writer = await asyncpg.connect(database), BatchWriter(database)
+    await connection.execute("INSERT INTO product (key, name) VALUES ('es', 'ES')")
+    await partitions.ensure(connection, NOW.date())
+    await rollup.prepare(connection)
+    late = 1_000
+    for days in (0, 1):
+        at_s = (NOW - timedelta(days=days)).timestamp()
+        pings = [
+            Row(id=new_id(at_s), at_s=at_s, install=number, version=f"{days}.0") for number in range(late)
+        ]
+        await writer.write([bytes(ping) for ping in pings])
+        folded = await rollup.fold(connection)
+        assert folded is not None
+        assert folded.pings == late
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    read = await connection.fetchval(
+        "SELECT seq_tup_read FROM pg_stat_all_tables WHERE relname = 'fold_change'"
+    )
+    assert read < 100 * late
+    assert await connection.fetchval("SELECT installs FROM upgrade_daily") == late
+    await writer.close()
+    await connection.close()

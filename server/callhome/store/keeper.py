@@ -35,6 +35,10 @@ _CROWDED_COMMITS: Final = 1.1
 _PAUSE_SHARE: Final = 1.0
 _PAUSE_SHARE_BEHIND: Final = 0.5
 _PAUSE_SHARE_CROWDED: Final = 4.0
+# But not for ever: numbers half a minute old are what a burst at nine may cost those who look at them.
+_CROWDED_LAG_S: Final = 30.0
+# A fold that had to wait for a lock, or for a busy disk, earns no longer pause than that.
+_PAUSE_MAX_S: Final = 2.0
 # New partitions are needed once a day; an hour leaves room for many failed tries. A reader such as pg_dump can be in
 # the way for as long as it runs.
 _PARTITIONS_S: Final = 3_600.0
@@ -43,12 +47,13 @@ _PARTITIONS_RETRY_S: Final = 60.0
 _STEP_S: Final = 120.0
 
 
-def pause_share(commits: float, behind: bool) -> float:
+def pause_share(commits: float, behind: bool, lag_s: float) -> float:
     """Return how long to pause after a fold, as a multiple of its time.
 
-    ``commits`` is how many were under way at a time meanwhile, ``behind`` whether batches wait to be folded.
+    ``commits`` is how many were under way at a time meanwhile, ``behind`` whether batches wait to be folded, and
+    ``lag_s`` for how many seconds the oldest has waited.
     """
-    if commits > _CROWDED_COMMITS:
+    if commits > _CROWDED_COMMITS and lag_s < _CROWDED_LAG_S:
         return _PAUSE_SHARE_CROWDED
     return _PAUSE_SHARE_BEHIND * commits if behind else _PAUSE_SHARE
 
@@ -87,15 +92,16 @@ class Keeper:
     async def _keep(self, connection: Connection) -> None:
         await rollup.prepare(connection)
         while True:
-            begun_s = time.monotonic()
             with cut_after(connection, _STEP_S):
                 today = await self._today(connection)
                 await self._keep_partitions(connection, today)
                 if today != self._counted_day and await rollup.recount(connection, today):
                     self._counted_day = today
+                begun_s = time.monotonic()
                 behind = await self._fold(connection)
+                worked_s = time.monotonic() - begun_s
             self._session.went_well()
-            await self._rest(time.monotonic() - begun_s, behind)
+            await self._rest(worked_s, behind)
 
     async def _today(self, connection: Connection) -> date:
         if self._clock is not None:
@@ -105,7 +111,7 @@ class Keeper:
 
     async def _rest(self, worked_s: float, behind: bool) -> None:
         commits = self._commits_under_way()
-        pause_s = worked_s * pause_share(commits, behind)
+        pause_s = min(_PAUSE_MAX_S, worked_s * pause_share(commits, behind, self._tally.rollup_lag_s))
         if behind or commits > _CROWDED_COMMITS:
             await asyncio.sleep(pause_s)
             return

@@ -26,7 +26,7 @@ FOLD_PINGS: Final = 20_000
 FOLD_BATCHES: Final = 1_000
 
 _DAY_STEPS: Final = (
-    "fold_change", "fold_late", "fold_activity_new", "fold_activity_again", "fold_next",
+    "fold_change", "fold_late", "fold_activity_new", "fold_activity_again", "fold_next", "fold_next_apply",
     "fold_install_new", "fold_install_again",
 )  # fmt: skip
 _SUMMARIES: Final = ("fold_usage", "fold_usage_empty", "fold_upgrade", "fold_upgrade_empty")

@@ -54,7 +54,7 @@ class Written:
 
 
 class BatchWriter:
-    """The one connection that writes pings. Not for concurrent use: a batch at a time."""
+    """One connection that writes pings. Not for concurrent use: a batch at a time."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -156,7 +156,10 @@ async def _store_new(connection: Connection, rows: list[bytes]) -> int:
     """
     batch = new_id()
     first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
-    record = f"INSERT INTO batch VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"  # noqa: S608
+    record = (
+        "INSERT INTO batch (id, first_id, last_id, received, duplicates) "  # noqa: S608 - of our own making
+        f"VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"
+    )
     await _copy(connection, "ping", rows, batch, where=f"true; {record}")
     return 0
 
