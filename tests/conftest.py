@@ -13,10 +13,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from callhome.embedded.launcher import EmbeddedPostgres
 from callhome.store import schema
+
+# A busy machine is no fault of what is tested, and the first example of all builds tables.
+hypothesis.settings.register_profile(
+    "callhome", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("callhome")
 
 TEMPLATE = "callhome_template"
 

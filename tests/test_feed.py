@@ -229,8 +229,9 @@ async def test_database_that_was_set_back_is_found(
     """A lower number, as after restoring a backup, leads to a new snapshot."""
     monkeypatch.setattr(feed, "CHECK_S", 0.05)
     async with following(source(database)) as (under_test, _):
-        await db.connection.execute("UPDATE live_seq SET seq = 0")
-        await db.connection.execute("DELETE FROM live_count")
+        async with db.connection.transaction():
+            await db.connection.execute("UPDATE live_seq SET seq = 0")
+            await db.connection.execute("DELETE FROM live_count")
         await equal(under_test, db)
 
 

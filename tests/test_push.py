@@ -257,10 +257,10 @@ async def test_gap_is_answered_with_a_new_snapshot_once_a_second(
 ) -> None:
     """A request is answered, a second one only after a while, and a flood of them ends the patience."""
     monkeypatch.setattr(push, "RESNAPSHOT_S", 0.3)
+    began_s = time.monotonic()
     client = await line.connect()
     await client.receive()
     transport = line.transports[0]
-    began_s = time.monotonic()
     for _ in range(2):
         assert line.hub.heard(transport, SNAPSHOT_REQUEST) is None
         assert (await client.receive()).type == "snapshot"

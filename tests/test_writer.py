@@ -14,6 +14,8 @@ from callhome.store.encoding import row_key
 from callhome.store.writer import BatchWriter
 from rows import Row
 
+# The writer itself waits 2 s for a lock.
+PATIENCE_S = 10.0
 OF_THE_WRITER = "datname = current_database() AND application_name = 'callhome writer'"
 
 
@@ -147,13 +149,13 @@ async def test_a_killed_backend_is_an_unknown_outcome(writer: BatchWriter, conne
 
 
 async def wait_for_a_lock(connection: Any) -> None:
-    while not await connection.fetchval(
-        f"SELECT count(*) FROM pg_stat_activity WHERE {OF_THE_WRITER} AND wait_event_type = 'Lock'"
-    ):
-        await connection.execute(
-            "SELECT pg_stat_clear_snapshot()"
-        )  # a transaction sees one state of it otherwise
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(PATIENCE_S):
+        while not await connection.fetchval(
+            f"SELECT count(*) FROM pg_stat_activity WHERE {OF_THE_WRITER} AND wait_event_type = 'Lock'"
+        ):
+            # A transaction sees one state of it otherwise.
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            await asyncio.sleep(0.01)
 
 
 async def test_cancelling_a_write_cuts_its_connection(writer: BatchWriter, connection: Any) -> None:

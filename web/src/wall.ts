@@ -145,6 +145,8 @@ export class Wall implements Listener, Actions {
 
   private show(): void {
     const { product, country, live } = this
+    // A server that has read nothing from its database yet would have us show zeros: what is there stands.
+    if (live.today === null) return
     const counts = countsOf(live, product)
     const ranked = ranking(counts)
     const sum = total(counts)

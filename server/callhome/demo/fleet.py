@@ -199,7 +199,7 @@ def _tell(**what: object) -> None:
 
 
 async def _until_alone(work: Awaitable[object]) -> None:
-    """Run until standard input ends: whoever started this has gone."""
+    """Run until standard input ends: whoever started this has gone. Raises what ``work`` raises before."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
@@ -207,6 +207,8 @@ async def _until_alone(work: Awaitable[object]) -> None:
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(reader.read())
     await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+    if not gone.done():
+        await task
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -98,10 +98,14 @@ async def _register(dsn: str) -> None:
 
 @dataclass(slots=True)
 class _Story:
-    """Which days the data hold: ``begins`` is day 0, and all days before ``filled`` are there."""
+    """Which days the data hold: ``begins`` is day 0, and all days before ``filled`` are there.
+
+    ``ordered``: as ``filled``, once the fleet has done what it was told.
+    """
 
     begins: date
     filled: int
+    ordered: int = 0
 
     @classmethod
     def of(cls, plan: Plan) -> _Story:
@@ -118,14 +122,15 @@ class _Story:
         days = max(plan.days, today)
         pings = plan.pings * days // max(1, plan.days)
         first = max(self.filled, today - plan.days)
+        self.ordered = today
         place = addresses.ingest
         return Orders(
             place.host, place.port, self.begins.isoformat(), days, pings, first, today, plan.rate, SEED
         )
 
     def keep(self, plan: Plan) -> None:
-        """Write down that all days before today are there."""
-        self.filled = (datetime.now(UTC).date() - self.begins).days
+        """Write down that all days are there that were ordered: midnight may have passed since."""
+        self.filled = self.ordered
         if plan.folder is not None:
             said = {"begins": self.begins.isoformat(), "filled": self.filled}
             (plan.folder / _STORY).write_bytes(orjson.dumps(said))

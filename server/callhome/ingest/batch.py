@@ -29,7 +29,6 @@ _STOPPED: Final = "this server stopped; send the ping again"
 # So many answers are written before the loop serves sockets again: about 2 ms.
 _ANSWERS_AT_ONCE: Final = 250
 _Told = TypeVar("_Told")
-_T = TypeVar("_T")
 _NONE_REFUSED: Final[Mapping[int, Refused]] = {}
 # A write whose connection was cut ends with the next turn of the loop; one that has none yet does not.
 _CUT_S: Final = 0.1
@@ -266,6 +265,8 @@ async def _cut(writer: Writer, task: asyncio.Future[Written]) -> None:
     writer.terminate()
     if not (await asyncio.wait({task}, timeout=_CUT_S))[0]:
         task.cancel()
+        # To its end: what it still does to the writer's connection must not meet the next write.
+        await asyncio.wait({task}, timeout=_CUT_S)
         raise StoreUnavailable("no connection could be made in time")
 
 

@@ -39,7 +39,9 @@ export function countriesOf(atlas: Atlas): Country[] {
       return { ...piece, code, group: code ?? `area ${number}` }
     }),
   )
-  const shapes = [...Map.groupBy(pieces, ({ group }) => group).values()].map(drawn)
+  const groups = new Map<string, typeof pieces>()
+  for (const piece of pieces) groups.set(piece.group, [...(groups.get(piece.group) ?? []), piece])
+  const shapes = [...groups.values()].map(drawn)
   const there = new Set(shapes.map(({ code }) => code))
   const dots = Object.entries(POINTS).filter(([code]) => !there.has(code))
   return [...shapes, ...dots.map(([code, point]) => dotted(code, point))]
