@@ -31,7 +31,7 @@ PURE = (
 
 # Dotted name of a function -> why it takes more than six parameters.
 MANY_PARAMETERS = {
-    "store.encoding.encode_row": "one for each column; keyword-only",
+    "store.encoding.encode_row": "one for each column, in their order",
 }
 
 # Module -> the test that covers it, where that is not test_<module>.py or test_<room>_<module>.py.

@@ -25,7 +25,7 @@ SILENCE_S: Final = 25.0
 OPEN_S: Final = 10.0
 # A snapshot takes 50 bytes a row: room for 300,000 rows, not for whatever a stranger may send.
 MESSAGE_BYTES: Final = 16 * 1024 * 1024
-# Full jitter, so that the viewers of a restarted server don't come back in step.
+# Jitter, so that the viewers of a restarted server don't come back in step.
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 

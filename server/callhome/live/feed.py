@@ -33,7 +33,7 @@ CHECK_S: Final = 5.0
 GRACE_S: Final = 0.5
 # No answer for so long is no connection: the queries here take milliseconds, a large snapshot one second.
 QUERY_S: Final = 10.0
-# Full jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
+# Jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 # What may wait while a snapshot is read: 8 MB; beyond it another snapshot is cheaper anyway.

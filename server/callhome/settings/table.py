@@ -198,7 +198,7 @@ class Settings(DatabaseSettings):
         (0, 100_000),
         "viewers",
         "Viewers of the live map at once; further ones are answered with 503.",
-        "At 4 messages a second and 20 µs a send, 8 % of a core; at 256 KiB of buffer, 250 MiB at worst.",
+        "At 4 messages a second and 15 µs a send, 6 % of a core; at 256 KiB of buffer, 250 MiB at worst.",
     )
 
     allow_fsync_off: bool = _setting(

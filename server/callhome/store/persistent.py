@@ -15,7 +15,7 @@ from .connection import Connection, StoreUnavailable, connect
 
 logger = logging.getLogger(__name__)
 
-# Full jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
+# Jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
 _BACKOFF_S: Final = (0.1, 5.0)
 
 
