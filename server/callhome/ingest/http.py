@@ -70,8 +70,8 @@ class RequestReader:
 
     The attributes without an underscore describe the request at hand, from ``on_head`` to the end of
     ``on_request``: ``length`` is that of the body (0 if there is none), ``forwarded`` all X-Forwarded-For
-    headers joined, ``expect`` the Expect header (``100-continue``: the client waits for that). ``ended`` says that no further request is
-    read; whoever owns the reader may set it.
+    headers joined, ``expect`` the Expect header (``100-continue``: the client waits for that). ``ended`` says
+    that no further request is read; whoever owns the reader may set it.
 
     Memory: url_bytes + header_bytes + PIECE_BYTES, and the one body that ``on_head`` let pass.
     """
