@@ -96,7 +96,8 @@ CREATE TABLE IF NOT EXISTS quarantine (
     reason   text        NOT NULL,
     row      bytea       NOT NULL
 );
-COMMENT ON TABLE quarantine IS 'Rows that PostgreSQL refused, kept so that nothing is lost silently.';
+CREATE UNIQUE INDEX IF NOT EXISTS quarantine_row ON quarantine (sha256(row));
+COMMENT ON TABLE quarantine IS 'Rows that PostgreSQL refused, each once, kept so that nothing is lost silently.';
 COMMENT ON COLUMN quarantine.id IS 'Running number.';
 COMMENT ON COLUMN quarantine.at IS 'When the row was refused.';
 COMMENT ON COLUMN quarantine.sqlstate IS 'The SQLSTATE it was refused with.';

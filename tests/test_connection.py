@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callhome.ingest.http import PIECE_BYTES
+from callhome.ingest.http import IDLE, PIECE_BYTES
 from callhome.ingest.reasons import Reason
-from listener import LIVEZ, PATIENCE_S, PING, HeldCommit, get, listening, post
+from listener import LIVEZ, PATIENCE_S, PING, HeldCommit, get, listening, post, until
 
 OLD = get("/ping?product=es&version=1&install=0123456789")
 
@@ -49,6 +49,55 @@ async def test_connection_stays_for_many_requests() -> None:
         assert answer.headers["connection"] == "keep-alive"
         assert (await listener.ask_last(get("/livez", "", "1.0"))).status == 200
         assert (await listener.ask_last(get("/livez", "Connection: close"))).status == 200
+
+
+ODD = b"\x00\xff is no head: "
+LINES = post(PING + b"\n" + PING, path="/v1/pings")
+LINES_HEAD = LINES[: LINES.index(b"\r\n\r\n") + 4]
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest", "victim", "status"),
+    [
+        (post(b" " * 9, length=9 + len(ODD)), ODD + post(), ODD + post(), 400),
+        (
+            b"POST /v1/ping HTTP/1.1\r\nX-A: ",
+            LINES_HEAD + PING.ljust(len(LINES) - len(LINES_HEAD)),
+            LINES,
+            200,
+        ),
+    ],
+    ids=["behind a body", "within a head"],
+)
+async def test_what_lies_behind_a_beginning_is_no_known_head(
+    begun: bytes, rest: bytes, victim: bytes, status: int
+) -> None:
+    """A stranger's piece of a request that ends in a whole one doesn't change how the requests of others are read."""
+    async with listening() as listener:
+        async with listener.client() as stranger:
+            stranger.send(begun)
+            await until(lambda: any(each._reader.phase != IDLE for each in listener.server.connections))
+            await stranger.send(rest).answer()
+        for _ in range(2):
+            assert (await listener.ask(victim)).status == status
+
+
+async def test_a_flood_on_one_connection_holds_up_no_other() -> None:
+    """While one connection sends thousands of requests that are answered at once, another has its answer soon."""
+    async with listening() as listener, listener.client() as flood, listener.client() as other:
+        await other.send(LIVEZ).answer()
+        flood.send(get("/") * 30_000)
+        await until(lambda: listener.tally.received > 0)
+        before = listener.tally.received
+        assert (await other.send(LIVEZ).answer()).status == 200
+        assert listener.tally.received - before < 2_000
+        assert {answer.status for answer in await flood.answers(5_000)} == {404}
+
+
+async def test_empty_lines_do_not_put_the_first_request_off() -> None:
+    """Row 3: who sends nothing but the empty lines that may stand before a request is closed like who says nothing."""
+    async with listening(header_s=0.2) as listener, listener.client() as client:
+        assert await client.send(b"\r\n").end() == b""
 
 
 async def test_pipelined_requests_are_bounded() -> None:

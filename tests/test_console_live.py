@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import orjson
@@ -54,6 +55,29 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def test_a_viewer_that_pings_and_never_reads_is_cut(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pongs that nobody takes keep no place: the viewer is cut like one that takes no changes."""
+    monkeypatch.setattr(push, "STALL_S", 0.3)
+    monkeypatch.setattr(push, "ALIVE_S", 0.1)
+    async with serving(hub) as address:
+        host, _, port = address.partition(":")
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((host, int(port)))
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        lines = ("GET /live HTTP/1.1", f"Host: {address}", "Upgrade: websocket", "Connection: Upgrade", key)
+        await loop.sock_sendall(sock, "\r\n".join([*lines, "Sec-WebSocket-Version: 13", "", ""]).encode())
+        await until(lambda: hub.viewers == 1)
+        ping = bytes([0x89, 0x80 | 100, 0, 0, 0, 0]) + bytes(100)
+        with suppress(OSError):
+            async with asyncio.timeout(2.0):
+                await loop.sock_sendall(sock, ping * 30_000)
+        await until(lambda: hub.viewers == 0)
+        sock.close()
 
 
 async def test_api_gives_the_snapshot_of_the_websocket(hub: Hub) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from callhome.ingest.connection import BATCHES_IN_LINE
 from callhome.ingest.exchange import REFUSED_BYTES
 from callhome.ingest.reasons import Reason, Refused
 from callhome.ingest.turns import Turns
@@ -107,6 +108,38 @@ def batch(*lines: bytes, headers: str = "", squeeze: bool = False) -> bytes:
     if squeeze:
         return post(gzip.compress(body), headers + "|Content-Encoding: gzip", "/v1/pings")
     return post(body, headers, "/v1/pings")
+
+
+async def test_batches_in_line_on_a_connection_are_bounded() -> None:
+    """Of many small batches sent at once some are read, then one is told to wait for an answer."""
+    async with listening() as listener, listener.client() as client:
+        client.send(batch(b"{}") * (BATCHES_IN_LINE + 1))
+        statuses = [answer.status for answer in await client.answers(BATCHES_IN_LINE + 1)]
+        assert statuses == [200] * BATCHES_IN_LINE + [503]
+        assert listener.tally.refused[Reason.OVERLOADED] == 1
+
+
+async def test_batches_that_wait_are_bounded() -> None:
+    """A batch behind as many as may wait is told to come back; the others are read."""
+    async with listening(batches_waiting=2) as listener, listener.client() as client:
+        answers = await client.send(batch(PING) * 3).answers(3)
+        assert [answer.status for answer in answers] == [200, 200, 503]
+        assert "retry-after" in answers[2].headers
+        assert (await client.send(batch(PING)).answer()).status == 200
+
+
+async def test_a_batch_of_a_client_that_is_gone_is_not_read_on() -> None:
+    """What nobody would hear the answer to isn't stored, and is counted."""
+    async with listening() as listener:
+        listener.server.turns._turn_s = 1e-5  # a line or two a turn
+        async with listener.client() as client:
+            client.send(batch(*[PING] * 1_000))
+            await until(lambda: len(listener.server.turns) == 1)
+            for connection in listener.server.connections:
+                connection.abort()
+        await until(lambda: not listener.server.turns)
+        assert not listener.commit.rows
+        assert listener.tally.refused[Reason.CLIENT_GONE] > 0
 
 
 @pytest.mark.parametrize("squeeze", [False, True], ids=["plain", "gzip"])

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.client import connect
 
+from callhome.console import visitor
 from consoles import console
 
 GET = b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -38,6 +39,14 @@ async def end(reader: asyncio.StreamReader) -> bytes:
     return said
 
 
+async def end_or(reader: asyncio.StreamReader, text: bytes) -> bytes:
+    """What comes until ``text``, or until the connection is gone."""
+    try:
+        return await reader.readuntil(text)
+    except (asyncio.IncompleteReadError, ConnectionResetError):
+        return b""
+
+
 @pytest.mark.parametrize("said", [b"", b"G", GET[:-2]])
 async def test_a_connection_without_a_request_is_cut(said: bytes) -> None:
     """Silence and half a header end at the deadline."""
@@ -59,6 +68,23 @@ async def test_after_a_request_a_connection_may_idle() -> None:
             assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
             await asyncio.sleep(1.2)
         await (await viewer.ping())
+
+
+async def test_who_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks for much and reads none of it loses its place; the answer was not sent to its end."""
+    monkeypatch.setattr(visitor, "WRITE_S", 0.3)
+    much = b"x" * 32_000_000
+    async with console(metrics=lambda: much, connections=1) as running, raw(running.port) as (reader, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET.replace(b"/livez", b"/metrics").replace(b" h\r\n", b" 127.0.0.1\r\n"))
+        async with asyncio.timeout(PATIENCE_S):
+            while True:  # until its place is free
+                async with raw(running.port) as (other, asks):
+                    asks.write(GET)
+                    if (await end_or(other, b"ok\n")).endswith(b"ok\n"):
+                        break
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await end(reader)) < len(much)
 
 
 async def test_connections_beyond_the_bound_are_cut_until_one_goes() -> None:

@@ -12,6 +12,8 @@ from aiohttp.typedefs import Handler
 
 # Longer than the 60 s of proxies (nginx), so that it's never us who closes just as a request comes.
 KEEPALIVE_S: Final = 75.0
+# Who takes nothing for so long holds a place for nothing; the same as at the ingest listener.
+WRITE_S: Final = 10.0
 
 
 class Visitors:
@@ -34,7 +36,7 @@ class Visitors:
 class Visitor(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_deadline", "_visitors")
+    __slots__ = ("_deadline", "_visitors", "_write_deadline")
 
     def __init__(self, visitors: Visitors, server: web.Server) -> None:
         super().__init__(
@@ -46,6 +48,7 @@ class Visitor(web.RequestHandler):
         )
         self._visitors = visitors
         self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and set the deadline; one too many is cut."""
@@ -63,6 +66,23 @@ class Visitor(web.RequestHandler):
         super().connection_lost(exc)
         self._visitors.count -= 1
         self.heard()
+        self._forget_write_deadline()
+
+    def pause_writing(self) -> None:
+        """It does not read: cut it if that lasts."""
+        super().pause_writing()
+        if self.transport is not None:
+            loop = asyncio.get_running_loop()
+            self._write_deadline = loop.call_later(WRITE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        self._forget_write_deadline()
+
+    def _forget_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
 
     def heard(self) -> None:
         """It made a request."""
@@ -71,7 +91,7 @@ class Visitor(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What is no HTTP is no fault of ours, and strangers must not fill the log with it."""
-        is_theirs = isinstance(kw.get("exc_info"), HttpProcessingError)
+        is_theirs = isinstance(kw.get("exc_info"), HttpProcessingError | ConnectionError)
         (self.logger.debug if is_theirs else self.logger.exception)(*args, **kw)
 
 

@@ -50,6 +50,8 @@ class IngestConfig:
     batch_lines: int = 1_000
     # Sixty bodies of the largest size at once.
     batch_memory_bytes: int = 64 * 2**20
+    # One takes about 10 ms: who waits behind so many more has waited a second and a half.
+    batches_waiting: int = 128
     # Answers a connection may await; curl and browsers pipeline none, an ingress none, bench tools 16.
     pipeline: int = 32
     # Read and dropped after an early answer, so that the client sees it: a full socket buffer (208 KiB).

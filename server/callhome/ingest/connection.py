@@ -26,6 +26,11 @@ from .reasons import Reason, Refused
 if TYPE_CHECKING:
     from .server import IngestServer
 
+# Behind a batch a connection reads no more, but that is looked at between pieces, and many small ones fit in one.
+BATCHES_IN_LINE: Final = 8
+# Requests that one connection is served in a turn of the loop, give or take those of a piece: about a millisecond. Who
+# sends more, all answered at once, must not keep the others waiting for as long as it sends.
+TURN_REQUESTS: Final = 32
 # No phase of the reader: the deadline is to be set anew, whatever the phase.
 _UNTIMED: Final = -1
 
@@ -38,8 +43,9 @@ class PingProtocol(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_backlog", "_body_s", "_current", "_ends", "_feeding", "_full", "_lingering", "_plain_length", "_queue",
-        "_reader", "_timed", "_transport", "_unread_bytes", "_write", "_write_paused",
+        "_asked", "_backlog", "_body_s", "_current", "_ends", "_feeding", "_full", "_lingering", "_plain_length",
+        "_queue", "_reader", "_served", "_timed", "_transport", "_unread_bytes", "_waits_its_turn", "_write",
+        "_write_paused",
         "deadline_s", "is_lost", "origin", "server", "write_deadline_s",
     )  # fmt: skip
 
@@ -50,7 +56,8 @@ class PingProtocol(asyncio.Protocol):
         self._current: Exchange | None = None  # from its head to its end
         self._backlog = b""  # read, but not parsed yet, while _full
         self._full = self._feeding = self._write_paused = False
-        self._ends = self._lingering = self.is_lost = False
+        self._ends = self._lingering = self.is_lost = self._asked = self._waits_its_turn = False
+        self._served = 0  # requests in this turn of the loop
         self._plain_length = -1  # of the last ping whose head may be learned
         self._unread_bytes = 0  # arrived after the last request that is answered
         self._body_s = server.config.body_s
@@ -83,10 +90,13 @@ class PingProtocol(asyncio.Protocol):
         elif self._full:  # read before the transport knew
             self._backlog += data
         else:
+            self._served = 0
             if len(data) <= PIECE_BYTES:
                 self._plain_length = -1
+                # Behind the begin of a request there may be anything: that is no head to be known by.
+                is_whole = reader.phase == IDLE
                 self._feed(data)
-                if self._plain_length >= 0:
+                if is_whole and self._plain_length >= 0:
                     self.server.heads.learn(data, self._plain_length)
             else:
                 self._pump(data)
@@ -130,7 +140,11 @@ class PingProtocol(asyncio.Protocol):
 
     def on_head(self, request: RequestReader) -> None:
         """Find the route, and judge the head before any of the body is read."""
+        self._asked = True
+        self._served += 1
         route = self.server.routes.find(request.url)
+        if route.exchange.solo and sum(exchange.solo for exchange in self._queue) >= BATCHES_IN_LINE:
+            raise Refused(Reason.OVERLOADED, "wait for the answer to a batch before you send more")
         self._body_s = route.body_s
         self._current = exchange = route.exchange(self)
         self.server.routes.judge(route, request, exchange)
@@ -204,16 +218,37 @@ class PingProtocol(asyncio.Protocol):
             if self._full:
                 self._backlog = data[at:]
                 break
+            if self._served >= TURN_REQUESTS:
+                self._wait_for_a_turn(data[at:])
+                break
             self._feed(data[at : at + PIECE_BYTES])
+
+    def _wait_for_a_turn(self, rest: bytes) -> None:
+        """Go on with ``rest`` in the next turn of the loop, and read nothing more until then."""
+        self._backlog = rest
+        self._full = self._waits_its_turn = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+        self.server.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._waits_its_turn = False
+        if not self.is_lost and not self._reader.ended:
+            self._go_on_reading()
 
     def _go_on_reading(self) -> None:
         """Read again once half of the line is answered; inside of the parser, its caller goes on."""
         queue = self._queue
-        if self._write_paused or (queue and (queue[-1].solo or len(queue) > self.server.pipeline // 2)):
+        if (
+            self._write_paused
+            or self._waits_its_turn
+            or (queue and (queue[-1].solo or len(queue) > self.server.pipeline // 2))
+        ):
             return
         self._full = False
         if self._feeding or self._transport.is_closing():
             return
+        self._served = 0
         backlog, self._backlog = self._backlog, b""
         self._pump(backlog)
         if not self._full:
@@ -307,6 +342,8 @@ class PingProtocol(asyncio.Protocol):
         elif self._reader.ended:
             if self._queue:
                 self.deadline_s = inf
+        elif not self._asked and phase == IDLE:
+            self._timed = HEAD  # empty lines: the first head has not begun, and its deadline stands
         elif phase == HEAD:
             self.deadline_s = self._after(self.server.config.header_s)
         elif phase == BODY:

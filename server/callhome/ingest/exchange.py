@@ -188,8 +188,10 @@ class BatchExchange(Exchange):
 
     def take(self, request: RequestReader, body: bytes) -> None:
         """Get in line for unpacking and decoding; raise :class:`Refused`."""
-        self._reserve(len(body))
         config = self.connection.server.config
+        if len(self.connection.server.turns) >= config.batches_waiting:
+            raise Refused(Reason.OVERLOADED, "too many batches at once, send it again later")
+        self._reserve(len(body))
         pieces = unpack(body, request.content_encoding == b"gzip", config.batch_unpacked_bytes)
         origin = self.connection.origin.of(request.forwarded)
         self.connection.server.turns.join(self._steps(pieces, *origin))
@@ -213,6 +215,8 @@ class BatchExchange(Exchange):
                         self._refuse_line(number, error)
                         server.tally.refuse(error.reason)
                     yield
+                if self.connection.is_lost:  # nobody would hear what becomes of it; it is sent again
+                    raise Refused(Reason.CLIENT_GONE, "the connection is gone")
             if rows:
                 server.commit.submit(rows, self)
             else:

@@ -23,7 +23,7 @@ BODY: Final = 2
 
 # ``feed()`` takes at most so much at once. What one piece holds is parsed to its end, so this bounds how many
 # pipelined requests come beyond the bound of the pipeline: PIECE_BYTES / 32, the shortest request.
-PIECE_BYTES: Final = 4096
+PIECE_BYTES: Final = 1024
 
 
 class Sink(Protocol):

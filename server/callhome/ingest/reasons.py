@@ -31,6 +31,7 @@ class Reason(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     BODY_TOO_LARGE = "body_too_large"
     TIMEOUT = "timeout"
+    CLIENT_GONE = "client_gone"
     # Body
     BAD_ENCODING = "bad_encoding"
     TOO_MANY_LINES = "too_many_lines"
@@ -68,6 +69,7 @@ _OTHER: Final = {
     Reason.UNSUPPORTED_ENCODING: 415,
     Reason.BODY_TOO_LARGE: 413,
     Reason.TIMEOUT: 408,
+    Reason.CLIENT_GONE: 408,
     Reason.TOO_MANY_LINES: 413,
     Reason.REFUSED_BY_STORE: 422,
     Reason.OVERLOADED: 503,

@@ -48,8 +48,8 @@ class IngestServer:
     ``port`` is the one that is listened on; asked for 0, the one the system gave.
 
     What connections use: ``clock_s`` (the loop's time at the last sweep), ``answers``, ``routes``, the steps
-    ``country_of``, ``row`` and ``submit_one``, ``tally``, ``turns`` for batches, and ``batch_bytes``, what these
-    have set aside.
+    ``country_of``, ``row`` and ``submit_one``, ``tally``, ``call_soon``, ``turns`` for batches, and
+    ``batch_bytes``, what these have set aside.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class IngestServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        self.call_soon = loop.call_soon
         self.turns = Turns(loop.call_soon)
         self._loop = loop
         self._sweep()

@@ -30,6 +30,10 @@ class Turns:
         self._clock = clock
         self._waiting: deque[Iterator[None]] = deque()
 
+    def __len__(self) -> int:
+        """How many wait or run."""
+        return len(self._waiting)
+
     def join(self, work: Iterator[None]) -> None:
         """Run ``work`` behind all that waits, from the next turn of the loop on."""
         self._waiting.append(work)

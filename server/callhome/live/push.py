@@ -204,12 +204,13 @@ class Hub:
         self._send(viewer, self._snapshot_frame, viewer.snapshot_at_s)
 
     def _send(self, viewer: _Viewer, frame: bytes, now_s: float) -> None:
-        if viewer.transport.is_closing():
-            return
+        # Asked first: one that is being closed waits for its viewer to take what is unsent, which may be never.
         if viewer.behind(now_s):
             self.leave(viewer.transport)
             self.cut_total += 1
             viewer.transport.abort()
+            return
+        if viewer.transport.is_closing():
             return
         viewer.transport.write(frame)
         self.sent_total += 1

@@ -40,7 +40,10 @@ _INSERT_NEW: Final = (
 _INSERT_BATCH: Final = (
     "INSERT INTO batch (id, first_id, last_id, received, duplicates) VALUES ($1, $2, $3, $4, $5)"
 )
-_QUARANTINE: Final = "INSERT INTO quarantine (sqlstate, reason, row) VALUES ($1, $2, $3)"
+# Once, however often its sender tries again.
+_QUARANTINE: Final = (
+    "INSERT INTO quarantine (sqlstate, reason, row) VALUES ($1, $2, $3) ON CONFLICT (sha256(row)) DO NOTHING"
+)
 
 
 @dataclass(slots=True)
@@ -178,5 +181,6 @@ async def _store_replayed(connection: Connection, rows: list[bytes]) -> int:
 
 
 async def _quarantine(connection: Connection, row: bytes, error: asyncpg.PostgresError) -> None:
-    logger.error("a ping was quarantined: %s (SQLSTATE %s)", error, _state(error))
+    # Not what PostgreSQL says: its DETAIL is the whole row.
+    logger.error("a ping was put into the table quarantine: SQLSTATE %s", _state(error))
     await connection.execute(_QUARANTINE, _state(error), str(error), row)
