@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import uuid
@@ -29,6 +30,8 @@ TEMPLATE = "callhome_template"
 
 # asyncpg looks for ~/.postgresql and ~/.pgpass, and a bare container has no HOME.
 os.environ.setdefault("HOME", tempfile.gettempdir())
+# A job in the background of a shell ignores it, and so would each process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The server below doesn't sync; a `callhome serve` that a test starts inherits this.
 os.environ["CALLHOME_ALLOW_FSYNC_OFF"] = "true"
 # PGSSLMODE, PGOPTIONS and their like would change each connection here.

@@ -8,12 +8,15 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from callhome.cli.home import home
 
 # Embedded PostgreSQL takes half a second to start; a busy machine many times that.
 READY_S = 60
@@ -164,3 +167,17 @@ def test_a_start_that_hangs_can_be_ended(how: signal.Signals, loop: str) -> None
             said, _ = process.communicate(timeout=READY_S)
     assert process.returncode == 0, said
     assert "Traceback" not in said
+
+
+def test_what_a_kill_left_behind_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next throw-away folder removes those of processes that were killed, and none that is in use."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "callhome-home-left"
+    left.mkdir()
+    for name in (".lock", "secret"):
+        (left / name).touch()
+    with home(None) as first, home(None) as second:
+        assert not left.exists()
+        assert first.secrets.exists()
+        assert second.secrets.exists()
+    assert not list(tmp_path.iterdir())

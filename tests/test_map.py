@@ -169,6 +169,16 @@ async def test_hostile_names_stay_text(database: str) -> None:
             assert await page.locator("img, #card script").count() == 0
 
 
+async def test_a_product_that_is_not_there_is_named(database: str) -> None:
+    """An address with a product that isn't registered gets told which ones are."""
+    (address,) = address_of("FR")
+    async with running(database, trusted_proxies=PROXY) as app:
+        await send(app, address)
+        async with viewing(app.addresses.console.url, "?product=nope") as page:
+            await page.wait_for_selector("#empty:has-text('There are: es')")
+            assert "nope" in await page.inner_text("#empty")
+
+
 async def test_an_empty_server_says_how_to_begin(database: str) -> None:
     """Without pings there is the command that sends one; with the first ping it goes."""
     (address,) = address_of("FR")

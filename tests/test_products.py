@@ -9,10 +9,14 @@ from callhome.store import products
 
 
 async def test_a_product_is_added_once_and_renamed(database: str) -> None:
-    """Adding a key again is no second product but a new name."""
+    """Adding a key again is no second product but a new name, or the old one where none is given."""
     connection = await asyncpg.connect(database)
-    assert await products.add(connection, "es", "Old") is True
-    assert await products.add(connection, "es", "'; DROP TABLE product; --") is False
+    assert await products.add(connection, "es", None) == (True, "es")
+    assert await products.add(connection, "es", "'; DROP TABLE product; --") == (
+        False,
+        "'; DROP TABLE product; --",
+    )
+    assert await products.add(connection, "es", None) == (False, "'; DROP TABLE product; --")
     assert [(p.key, p.name) for p in await products.list_all(connection)] == [
         ("es", "'; DROP TABLE product; --")
     ]

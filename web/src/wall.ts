@@ -160,7 +160,7 @@ export class Wall implements Listener, Actions {
     this.list.show(ranked, country)
     showLegend(most)
     showChoice(live.products, this.chosen)
-    showEmpty(live.products.size, sum[INSTALLS], this.chosen ?? [...live.products.keys()][0] ?? '')
+    showEmpty([...live.products.keys()], sum[INSTALLS], this.chosen)
     this.screen.colour(new Map(ranked.map((row) => [row.country, colourOf(row.counts[INSTALLS], most)])))
   }
 }

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _NOT_STARTED: Final = "postgresql://127.0.0.1/callhome"
 # Where no terminal shows a bar, a line for each tenth.
 _STEPS: Final = 10
+# What the live counters look back on.
+_DAYS_SHOWN: Final = 30
 # As far back as an id's own time counts.
 _DAYS_MOST: Final = 90
 
@@ -68,7 +70,7 @@ def demo(rate: float, days: int, pings: int, keep: Path | None, **places: str | 
         settings = _settings(places, place.secret(), durable=keep is not None)
         place.keep(settings)
         plan = Plan(rate, days, pings, keep)
-        with _Screen(rate) as screen:
+        with _Screen(rate, days if pings else 0) as screen:
             run_main(run(plan, settings, place.postgres, screen), settings.loop, logging.WARNING)
 
 
@@ -106,8 +108,9 @@ def _free(place: Listen) -> Listen:
 class _Screen:
     """What people see: the map's address, a bar (or lines where there is no terminal), then that it is live."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, days: int) -> None:
         self._rate = rate
+        self._days = days
         self._bar: Progress | None = None
         self._step = 0
 
@@ -124,6 +127,12 @@ class _Screen:
         click.echo(f"  The map:  {addresses.console.url}/map")
         click.echo(f"  Pings:    {addresses.ingest.url}")
         click.echo("  Ctrl-C ends it.")
+        if self._days > _DAYS_SHOWN:
+            click.echo()
+            click.echo(
+                "  History comes first, beginning with its first day; the map shows the last 30 days, and fills"
+            )
+            click.echo("  up as soon as they are reached.")
         click.echo()
 
     def counted(self, pings: int, expected: int) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from ..settings import DatabaseUrl, Settings
 
 # A secret of 32 bytes is 64 hexadecimal digits, as `openssl rand -hex 32` prints them.
 _SECRET_BYTES = 32
+_PREFIX = "callhome-home-"
+# Held by whose folder it is; a leading dot, since all other files are secrets.
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ def home(data_dir: Path | None, option: str = "--data-dir") -> Iterator[Home]:
     ``option`` is what it was named by. Raises `UsageError` if the folder can't be made.
     """
     if data_dir is None:
-        with tempfile.TemporaryDirectory(prefix="callhome-") as folder:
-            yield Home(None, Path(folder))
+        with _thrown_away() as folder:
+            yield Home(None, folder)
         return
     folder_path = data_dir.absolute()
     try:
@@ -77,6 +81,32 @@ def home(data_dir: Path | None, option: str = "--data-dir") -> Iterator[Home]:
     except OSError as error:
         raise UsageError(f"{option} {data_dir} can't be made: {error.strerror}") from None
     yield Home(folder_path / "postgres", folder_path / "secrets")
+
+
+@contextmanager
+def _thrown_away() -> Iterator[Path]:
+    """A folder that is gone at the end. Those that killed processes have left behind are removed first."""
+    import fcntl  # Windows has none, and no embedded database either
+
+    def lock(folder: Path) -> int:
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError):  # somebody else's, or in use
+            os.close(lock(left.parent))
+            shutil.rmtree(left.parent)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
+        descriptor = lock(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            os.close(descriptor)
 
 
 def _write_private(file: Path, text: str) -> None:

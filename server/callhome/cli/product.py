@@ -31,7 +31,7 @@ def product() -> None:
 
 @product.command()
 @click.argument("key")
-@click.option("--name", help="What people call it. [default: the key]")
+@click.option("--name", help="What people call it. [default: the key; for one that is there, as it was]")
 @config
 @database_url
 def add(key: str, name: str | None, config: Path | None, database_url: str | None) -> None:
@@ -45,10 +45,10 @@ def add(key: str, name: str | None, config: Path | None, database_url: str | Non
     """
     from ..store import products
 
-    name = (key if name is None else name).strip()
+    name = None if name is None else name.strip()
     products.check(key, name)  # before a connection is made for nothing
-    is_new = _run(lambda connection: products.add(connection, key, name), config, database_url)
-    click.echo(f"{key} is registered as {name!r}" if is_new else f"{key} was there; its name is {name!r}")
+    is_new, called = _run(lambda connection: products.add(connection, key, name), config, database_url)
+    click.echo(f"{key} is registered as {called!r}" if is_new else f"{key} was there; its name is {called!r}")
 
 
 @product.command("list")

@@ -108,6 +108,8 @@ def run_main(main: Coroutine[Any, Any, None], loop: str, level: int = logging.IN
 
     What is logged from ``level`` on is shown. Raises `UsageError` where it can't listen.
     """
+    # It warns in the words of whoever connects.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         with (

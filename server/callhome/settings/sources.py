@@ -105,7 +105,7 @@ def _secrets(named: str | None) -> Iterator[Given | str]:
     folder = Path(named) if named else SECRETS_FOLDER
     if not folder.is_dir():
         if named:
-            yield f"CALLHOME_SECRETS_DIR (environment): there is no folder {named!r}"
+            yield f"CALLHOME_SECRETS_DIR (environment): there is no folder {named!r}; unset it, or name another"
         return
     try:
         files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))

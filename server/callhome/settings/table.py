@@ -54,7 +54,8 @@ class DatabaseSettings(BaseModel):
         ...,
         "a PostgreSQL URL such as postgresql://user:password@host:5432/callhome",
         "The PostgreSQL database (15 or newer) that keeps everything. "
-        "`callhome serve --embedded` brings its own.",
+        "`callhome serve --embedded` brings its own; other commands find it by the CALLHOME_SECRETS_DIR "
+        "that it prints.",
     )
 
 

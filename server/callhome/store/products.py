@@ -39,7 +39,7 @@ class Product:
     created_at: datetime
 
 
-def check(key: str, name: str) -> None:
+def check(key: str, name: str | None) -> None:
     """Raise `InvalidProduct` where `add` would."""
     if not _KEY.fullmatch(key):
         expected = (
@@ -47,25 +47,28 @@ def check(key: str, name: str) -> None:
             "beginning with a letter or digit, such as es or report-builder"
         )
         raise InvalidProduct("key", key, expected)
+    if name is None:
+        return
     if not name.isprintable() or not 0 < len(name) <= _NAME_CHARACTERS:
         raise InvalidProduct("name", name, f"1 to {_NAME_CHARACTERS} printable characters")
 
 
-async def add(connection: Connection, key: str, name: str) -> bool:
-    """Register a product, or rename it; return whether it is new. Cancelling it: done or not, never half.
+async def add(connection: Connection, key: str, name: str | None) -> tuple[bool, str]:
+    """Register a product, or rename it; return whether it is new, and its name. Cancelling it: done or not, never half.
 
-    Raises `InvalidProduct`.
+    Without a name, a new one has its key for it, and one that is there keeps its own. Raises `InvalidProduct`.
     """
     check(key, name)
     async with connection.transaction():
         row = await connection.fetchrow(
-            "INSERT INTO product (key, name) VALUES ($1, $2) "
-            "ON CONFLICT (key) DO UPDATE SET name = excluded.name RETURNING xmax = 0 AS new",
+            "INSERT INTO product AS p (key, name) VALUES ($1, coalesce($2, $1)) "
+            "ON CONFLICT (key) DO UPDATE SET name = coalesce($2, p.name) RETURNING xmax = 0 AS new, name",
             key,
             name,
         )
         await connection.execute("SELECT pg_notify($1, $2)", CATALOG_CHANNEL, key)
-    return bool(row and row["new"])
+    assert row is not None, "it was inserted or updated"
+    return row["new"], row["name"]
 
 
 async def list_all(connection: Connection) -> list[Product]:

@@ -111,7 +111,9 @@ export class Screen {
     this.lower.fit()
     this.upper.fit()
     this.camera.jump(this.target())
-    this.redraw()
+    // At once: a canvas that has a new size is empty until it is drawn.
+    this.changed = true
+    this.draw(performance.now())
   }
 
   private redraw(): void {

@@ -13,7 +13,7 @@ export function showLegend(most: number): void {
     if (from[place] === from[place + 1]) return []
     const swatch = make('i', '')
     swatch.style.setProperty('--colour', colour)
-    return make('span', '', swatch, short(from[place] ?? 0))
+    return make('span', '', swatch, `${short(from[place] ?? 0)}+`)
   })
   legend.replaceChildren(...items)
 }

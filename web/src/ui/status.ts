@@ -33,13 +33,18 @@ export function showFailure(text: string): void {
   setText(status, text)
 }
 
-/** Say how to begin where nothing is to be shown: without products, or without pings. */
-export function showEmpty(products: number, installs: number, product: string): void {
+/** Say how to begin where nothing is to be shown: without products, of one that is not registered, or without pings. */
+export function showEmpty(products: readonly string[], installs: number, chosen: string | null): void {
   const empty = byId('empty')
   empty.hidden = installs > 0
   if (installs > 0) return
-  const [title, command] = products === 0
+  const first = products[0]
+  if (first !== undefined && chosen !== null && !products.includes(chosen)) {
+    empty.replaceChildren(make('h2', '', `No product “${chosen}”`), make('p', '', `There are: ${products.join(', ')}`))
+    return
+  }
+  const [title, command] = first === undefined
     ? ['No product yet', 'callhome product add es --name "Example Server"']
-    : ['No pings yet', `callhome ping --product ${product} --version 1.0`]
+    : ['No pings yet', `callhome ping --product ${chosen ?? first} --version 1.0`]
   empty.replaceChildren(make('h2', '', title), make('p', '', 'In a terminal, with the server’s settings:'), make('code', '', command))
 }
