@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -96,9 +99,9 @@ def test_console_script_exists() -> None:
     assert callable(script.load())
 
 
-def test_built_packages_are_whole(tmp_path: Path) -> None:
-    """The sdist, and the wheel built from it, hold the real schema, all SQL, py.typed, the licence and the page."""
-    tree = tmp_path / "tree"
+def built(folder: Path) -> tuple[Path, Path]:
+    """Build sdist and wheel of a copy of the tree; return both."""
+    tree = folder / "tree"
     shutil.copytree(
         ROOT / "server", tree / "server", symlinks=True, ignore=shutil.ignore_patterns("*.egg-info", "pages")
     )
@@ -108,23 +111,58 @@ def test_built_packages_are_whole(tmp_path: Path) -> None:
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy(path, tree)
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(tree)]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(tree)]
     done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
+    (sdist,) = folder.glob("callhome-*.tar.gz")
+    (wheel,) = folder.glob("callhome-*.whl")
+    return sdist, wheel
 
+
+@pytest.mark.long
+def test_the_wheel_alone_runs_the_demo(open_tmp_path: Path) -> None:
+    """Installed from the wheel into an empty environment, on a PATH without Node.js, the demo shows its map."""
+    _, wheel = built(open_tmp_path)
+    venv = open_tmp_path / "venv"
+    environ = {"PATH": str(venv / "bin"), "HOME": str(open_tmp_path)} | {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_", "HTTPS_", "https_"))
+    }
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
+    pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", str(wheel)]
+    subprocess.run(pip, check=True, timeout=600, env=environ)
+    command = [str(venv / "bin" / "callhome"), "demo", "--days", "3", "--pings", "3000"]
+    command += ["--ingest-listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environ | {"PYTHONUNBUFFERED": "1"}
+    )
+    assert process.stdout is not None
+    try:
+        (address,) = islice((line.split()[-1] for line in process.stdout if "The map:" in line), 1)
+        with urllib.request.urlopen(address, timeout=60) as page:
+            assert b"<canvas" in page.read()
+        assert any("Live:" in line for line in process.stdout)
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+        process.stdout.close()
+
+
+def test_built_packages_are_whole(tmp_path: Path) -> None:
+    """The sdist, and the wheel built from it, hold the real schema, all SQL, py.typed, the licence and the page."""
+    sdist, wheel = built(tmp_path)
     schema = (ROOT / "schema.sql").read_bytes()
-    (sdist,) = tmp_path.glob("callhome-*.tar.gz")
     with tarfile.open(sdist) as archive:
         member = archive.extractfile(f"{sdist.name[:-7]}/server/callhome/store/schema.sql")
         assert member is not None
         assert member.read() == schema
-    (wheel,) = tmp_path.glob("callhome-*.whl")
-    with zipfile.ZipFile(wheel) as built:
-        names = set(built.namelist())
-        assert built.read("callhome/store/schema.sql") == schema
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+        assert packed.read("callhome/store/schema.sql") == schema
         assert (
             "License-Expression: Apache-2.0"
-            in built.read(f"callhome-{callhome.__version__}.dist-info/METADATA").decode()
+            in packed.read(f"callhome-{callhome.__version__}.dist-info/METADATA").decode()
         )
     wanted = {path for path in (ROOT / "server").rglob("*") if path.suffix in (".py", ".sql", ".typed")}
     assert {path.relative_to(ROOT / "server").as_posix() for path in wanted} <= names
