@@ -18,6 +18,12 @@ from callhome.embedded.launcher import EmbeddedPostgres
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
 
 
+@pytest.fixture(autouse=True)
+def no_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests with a PostgreSQL of their choice has none chosen here."""
+    monkeypatch.delenv("CALLHOME_PG_BIN", raising=False)
+
+
 @pytest.fixture
 def account() -> Account | None:
     """Whom a server runs as here."""

@@ -62,8 +62,13 @@ async def test_retention_drops_whole_partitions_and_old_wrong_clocks(database: s
     connection = await asyncpg.connect(database)
     writer = BatchWriter(database)
     old_s = noon_s(TODAY - timedelta(days=80))
-    wrong = [Row(id=new_id(0.0), at_s=old_s), Row(id=new_id(1.0)), Row(id=new_id(old_s), at_s=old_s), Row()]
-    await writer.write([bytes(row) for row in wrong])
+    rows = [
+        Row(id=new_id(0.0), at_s=old_s),
+        Row(id=new_id(1.0)),
+        Row(id=new_id(old_s), at_s=old_s),
+        Row(id=new_id(noon_s(TODAY))),
+    ]
+    await writer.write([bytes(row) for row in rows])
     dropped = await partitions.drop_old(connection, TODAY, 60)
     keep_from = TODAY - timedelta(days=60)
     assert f"ping_{TODAY - timedelta(days=61):%Y%m%d}" in dropped
