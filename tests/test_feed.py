@@ -13,7 +13,8 @@ import pytest
 
 from callhome.live import feed
 from callhome.live.counters import Counters, Dirty
-from callhome.live.feed import Connection, Feed, Source
+from callhome.live.feed import Feed, Source
+from callhome.persistent import Connection
 from callhome.store import products
 from callhome.store.live import LIVE_CHANNEL, change_messages, live_seq, live_snapshot, recount_message
 

@@ -1,15 +1,15 @@
-"""`callhome.store.persistent`: work is begun again on a new connection, and ends at once when told to."""
+"""`callhome.persistent`: work is begun again on a new connection, and ends at once when told to."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 import asyncpg
 import pytest
 
-from callhome.store.connection import Connection
-from callhome.store.persistent import Persistent, cut_after
+from callhome.persistent import Connection, Persistent, cut_after
 
 
 async def test_work_goes_on_after_each_interruption(database: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -22,7 +22,7 @@ async def test_work_goes_on_after_each_interruption(database: str, caplog: pytes
         while True:
             await connection.fetchval("SELECT pg_sleep(0.01)")
 
-    async with Persistent(database, "testing", work) as session:
+    async with Persistent("testing", partial(asyncpg.connect, database), work) as session:
         for is_outage_over in (False, True, False):
             connection = await asyncio.wait_for(begun.get(), 10)
             if is_outage_over:
@@ -43,7 +43,7 @@ async def test_a_fault_in_the_work_is_logged_and_not_the_end(
         begun.release()
         raise ZeroDivisionError
 
-    async with Persistent(database, "testing", work):
+    async with Persistent("testing", partial(asyncpg.connect, database), work):
         async with asyncio.timeout(10):
             await begun.acquire()
             await begun.acquire()

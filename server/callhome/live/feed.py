@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
-import asyncpg
 import msgspec
 
+from ..persistent import Connection, Persistent, cut_after
 from .counters import Change, Counters, Dirty, Snapshot, decode_change
 
 # The longest that a lost last message stays unnoticed; one tiny query each time.
@@ -33,18 +31,10 @@ CHECK_S: Final = 5.0
 GRACE_S: Final = 0.5
 # No answer for so long is no connection: the queries here take milliseconds, a large snapshot one second.
 QUERY_S: Final = 10.0
-# Jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
-BACKOFF_MIN_S: Final = 0.1
-BACKOFF_MAX_S: Final = 5.0
 # What may wait while a snapshot is read: 8 MB; beyond it another snapshot is cheaper anyway.
 INBOX_MESSAGES: Final = 1_000
 
 logger = logging.getLogger(__name__)
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-else:  # only the stubs make it generic
-    Connection = asyncpg.Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +72,27 @@ class Feed:
         self._sink = sink
         self._inbox: deque[str | None] = deque()  # None: nothing that a message says will do, take a snapshot
         self._wake = asyncio.Event()
-        self._failures = 0
-        self._connection: Connection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._session = Persistent("live counters", source.connect, self._follow)
 
     async def __aenter__(self) -> Self:
         """Start following. Cancelling it starts nothing."""
         self._set_stale(True)
-        self._task = asyncio.create_task(self._run(), name="live feed")
+        await self._session.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop following, at once and without a word to the database. Cancelling it stops all the same."""
-        self._stopped = True
-        if self._connection is not None:
-            self._connection.terminate()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._session.__aexit__()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._follow()
-            except Exception as error:  # task root
-                if self._stopped:  # cut under a transaction, whose rollback then hides the cancellation
-                    return
-                # Once an outage: the back-off alone would write a line every few seconds.
-                level = logging.DEBUG if self._failures else logging.WARNING
-                said = str(error) or type(error).__name__
-                logger.log(level, "live counters don't follow the database, trying again: %s", said)
-            self._set_stale(True)
-            self._failures += 1
-            limit_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._failures, 10))
-            await asyncio.sleep(random.uniform(BACKOFF_MIN_S, limit_s))
-
-    async def _follow(self) -> None:
-        """Connect and keep the counters current until the connection is lost, which raises."""
-        async with asyncio.timeout(QUERY_S):
-            self._connection = connection = await self._source.connect()
+    async def _follow(self, connection: Connection) -> None:
+        """Keep the counters current until the connection is lost, which raises."""
+        self._inbox.clear()
+        self.counters.lose()
+        connection.add_termination_listener(lambda _: self._wake.set())
         try:
-            self._inbox.clear()
-            self.counters.lose()
-            connection.add_termination_listener(lambda _: self._wake.set())
-            with _deadline(connection):
+            with cut_after(connection, QUERY_S):
                 await connection.add_listener(self._source.live_channel, self._on_live)
                 await connection.add_listener(self._source.catalog_channel, self._on_catalog)
             while True:
@@ -136,14 +100,14 @@ class Feed:
                 if not await self._woken(CHECK_S):
                     await self._compare(connection)
         finally:
-            self._connection = None
-            connection.terminate()
+            if not self._session.is_stopped:
+                self._set_stale(True)
 
     async def _catch_up(self, connection: Connection) -> None:
         """Apply what has arrived; where that isn't enough, load snapshots until it is."""
         self._apply_inbox()
         while self.counters.lost:
-            with _deadline(connection):
+            with cut_after(connection, QUERY_S):
                 snapshot = await self._source.snapshot(connection)
             self.snapshots_total += 1
             self._sink.changed(self.counters.load(snapshot))
@@ -165,7 +129,7 @@ class Feed:
     async def _compare(self, connection: Connection) -> None:
         """Find a lost last message, or a database that was set back; and whether the line is alive."""
         known = self.counters.seq
-        with _deadline(connection):
+        with cut_after(connection, QUERY_S):
             newest = await self._source.seq(connection)
         while self.counters.seq < newest and await self._woken(GRACE_S):
             self._apply_inbox()
@@ -200,22 +164,10 @@ class Feed:
 
     def _set_stale(self, stale: bool) -> None:
         if not stale:
-            if self._failures:
-                logger.info("live counters follow the database again")
-            self._failures = 0
+            self._session.went_well()
         if stale != (self.stale_since_s is not None):
             self.stale_since_s = time.monotonic() if stale else None
             self._sink.stale(self.stale_since_s)
-
-
-@contextmanager
-def _deadline(connection: Connection) -> Iterator[None]:
-    """Cut the connection after ``QUERY_S``; cancelling would wait for a silent server to roll back."""
-    timer = asyncio.get_running_loop().call_later(QUERY_S, connection.terminate)
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _decode(payload: str) -> Change | None:

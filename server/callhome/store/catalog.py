@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Self
 
+from ..persistent import Persistent, cut_after
 from . import products
 from .connection import Connection, connect
-from .persistent import Persistent, cut_after
 
 # A notification can be lost with its connection in ways that only time tells.
 _REFRESH_S: Final = 10.0
@@ -28,7 +29,7 @@ class Catalog:
         self._ids: dict[str, int] = {}
         self.product_ids: Mapping[str, int] = MappingProxyType(self._ids)
         self._changed = asyncio.Event()
-        self._session = Persistent(dsn, "catalogue", self._follow)
+        self._session = Persistent("catalogue", partial(connect, dsn, "catalogue"), self._follow)
 
     async def __aenter__(self) -> Self:
         """Fill it, then follow changes. Raises `StoreUnavailable` and what asyncpg raises. Cancelling it: neither."""

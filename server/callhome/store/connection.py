@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import asyncpg
 
 from ..errors import CallhomeError
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-else:  # generic in the stubs only
-    Connection = asyncpg.Connection
+from ..persistent import Connection as Connection
 
 # A host that answers at all answers within this; libpq's manual advises against less than 2 s.
 CONNECT_S: Final = 5.0

@@ -11,15 +11,16 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Final, Self
 
 import asyncpg
 
 from ..metrics import Tally
+from ..persistent import Persistent, cut_after
 from . import partitions, rollup
-from .connection import Connection
+from .connection import Connection, connect
 from .ids import id_ms
-from .persistent import Persistent, cut_after
 from .schema import SCHEMA_LOCK
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Keeper:
         self._retention_days = retention_days
         self._clock = today
         self._committed = asyncio.Event()
-        self._session = Persistent(dsn, "keeper", self._keep)
+        self._session = Persistent("keeper", partial(connect, dsn, "keeper"), self._keep)
         self._looked = (time.monotonic(), tally.commit_s)
         self._partitions_due_s = 0.0
         self._counted_day: date | None = None

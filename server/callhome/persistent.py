@@ -1,4 +1,7 @@
-"""Work that goes on over one connection for as long as the server runs: begun again whenever it is lost."""
+"""Work that goes on over one connection for as long as the server runs: begun again whenever it is lost.
+
+For `store` and `live`, neither of which may know the other.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,16 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import asyncpg
 
-from .connection import Connection, StoreUnavailable, connect
+from .errors import CallhomeError
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:  # generic in the stubs only
+    Connection = asyncpg.Connection
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +38,32 @@ def cut_after(connection: Connection, seconds: float) -> Iterator[None]:
 
 
 class Persistent:
-    """Runs ``work(connection)``, which goes on until it raises, on one connection after the other.
+    """Runs ``work(await connect())``, which goes on until it raises, on one connection after the other.
+
+    ``purpose`` is what the log calls it.
 
     An async context manager: entered, it works in a task of its own; left, it cuts the connection at once. ``work``
     calls `went_well` from time to time, so that an outage is logged once and the next one begins with a short pause.
     """
 
-    def __init__(self, dsn: str, purpose: str, work: Callable[[Connection], Awaitable[None]]) -> None:
-        self._dsn = dsn
+    def __init__(
+        self,
+        purpose: str,
+        connect: Callable[[], Awaitable[Connection]],
+        work: Callable[[Connection], Awaitable[None]],
+    ) -> None:
         self._purpose = purpose
+        self._connect = connect
         self._work = work
         self._connection: Connection | None = None
         self._failures = 0
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was left: what is lost now is lost on purpose."""
+        return self._stopped
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
@@ -70,7 +90,7 @@ class Persistent:
         while True:
             try:
                 await self._once()
-            except (StoreUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (CallhomeError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 level = logging.DEBUG if self._failures or self._stopped else logging.WARNING
                 logger.log(level, "%s: interrupted, trying again: %s", self._purpose, error)
             except Exception:  # task root: whatever it is, the next try begins with a new connection
@@ -85,7 +105,7 @@ class Persistent:
             )
 
     async def _once(self) -> None:
-        self._connection = connection = await connect(self._dsn, self._purpose)
+        self._connection = connection = await self._connect()
         try:
             await self._work(connection)
         finally:
