@@ -225,7 +225,10 @@ class GroupCommit:
     def _answer(self, batch: Pending, written: Written) -> None:
         if len(batch.waiters) <= _ANSWERS_AT_ONCE and not written.refused:
             for waiter in batch.waiters:
-                _tell(waiter.settled, _NONE_REFUSED)
+                try:  # as _tell() does, without a call for each ping
+                    waiter.settled(_NONE_REFUSED)
+                except Exception:  # task root
+                    logger.exception("a ping's sender could not be answered")
             return
         # In a task of its own, so that the next batch is on its way while these answers leave.
         task = asyncio.create_task(self._answer_in_turns(batch, written), name="answers")

@@ -269,9 +269,10 @@ class PingProtocol(asyncio.Protocol):
         if self.is_lost or self._write_paused:
             return
         queue, ready = self._queue, []
+        may_be_last = self._ends or self.server.is_stopping
         while queue and (answer := queue[0].answer) is not None:
             exchange = queue.popleft()
-            if not queue and self._is_last(exchange):
+            if may_be_last and not queue and self._is_last(exchange):
                 exchange.mark = b"close"
             ready.append(with_connection(answer, exchange.mark) if exchange.mark else answer)
             if exchange.solo:

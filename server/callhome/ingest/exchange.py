@@ -115,6 +115,15 @@ class PingExchange(Exchange):
         """Do the same where the head is known to say nothing of where the request comes from."""
         self._submit(decode_ping(body), b"")
 
+    def settled(self, refused: Mapping[int, Refused]) -> None:
+        """The row is durable, or refused by the store."""
+        if refused:
+            self.failed(refused[0])
+        else:  # as reply() does; this one is never a HEAD
+            connection = self.connection
+            self.answer = connection.server.answers.no_content
+            connection.flush()
+
     def _submit(self, ping: Ping, forwarded: bytes) -> None:
         connection = self.connection
         server = connection.server
