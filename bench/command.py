@@ -62,8 +62,7 @@ class Run:
                 yield self.remote
                 return
             say("starting PostgreSQL and the server")
-            work = self.workload
-            with site.own_site(self.layout, self.product, work.postgres, work.wal_files, **settings) as own:
+            with site.own_site(self.layout, self.product, self.workload.postgres, **settings) as own:
                 self._describe(own.database, own.data_dir)
                 yield own
 
@@ -75,7 +74,6 @@ class Run:
             site.own_postgres(self.layout, self.workload.postgres) as postgres,
         ):
             site.prepare(postgres.dsn, self.product)
-            site.wear_in(postgres.dsn, self.workload.wal_files)
             self._describe(postgres.dsn, postgres.data_dir)
             yield postgres.dsn
 
@@ -175,6 +173,6 @@ def _run(name: str, chosen: Workload, given: dict[str, Any], own: dict[str, Any]
         raise UsageError("--console-url and --database-url belong to a deployment: name its --url too")
     parameters = {"workload": chosen.name, "layout": str(layout), "url": url, **own}
     if remote is None:
-        parameters |= {"postgres": dict(chosen.postgres), "wal_files": chosen.wal_files}
+        parameters["postgres"] = dict(chosen.postgres)
     report = Report(name, parameters, chosen.wanted(name))
     return Run(chosen, layout, remote, given.get("product") or "bench", report)

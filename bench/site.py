@@ -85,28 +85,6 @@ def prepare(dsn: str, product: str) -> None:
     asyncio.run(work())
 
 
-def wear_in(dsn: str, wal_files: int) -> None:
-    """Give a new PostgreSQL so many WAL files to use again, as one has that has run for a while.
-
-    A new one stops all commits for some 50 ms, two or three times a second under load, to fill another file with
-    zeros and sync it. It keeps as many as its ``min_wal_size`` allows.
-    """
-
-    async def work() -> None:
-        connection = await connect(dsn, "bench")
-        try:
-            for _ in range(wal_files):
-                await connection.execute(
-                    "SELECT pg_logical_emit_message(false, 'bench', 'x'), pg_switch_wal()"
-                )
-            await connection.execute("CHECKPOINT")
-        finally:
-            await connection.close()
-
-    if wal_files:
-        asyncio.run(work())
-
-
 def postgres_version(dsn: str) -> str:
     """The version of a PostgreSQL, such as ``18.6``; raises `CallhomeError`."""
 
@@ -141,12 +119,11 @@ def serving(dsn: str, layout: Layout, **settings: str) -> Iterator[Served]:
 
 @contextmanager
 def own_site(
-    layout: Layout, product: str, postgres_settings: Mapping[str, str], wal_files: int, **settings: str
+    layout: Layout, product: str, postgres_settings: Mapping[str, str], **settings: str
 ) -> Iterator[Site]:
     """PostgreSQL and a server of our own (``settings``: as `serving`), with the product registered."""
     with own_postgres(layout, postgres_settings) as postgres:
         prepare(postgres.dsn, product)
-        wear_in(postgres.dsn, wal_files)
         with serving(postgres.dsn, layout, **settings) as served:
             yield Site(
                 served.ingest, served.console, postgres.dsn, served.pid, postgres.data_dir, is_own=True

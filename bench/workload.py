@@ -18,15 +18,11 @@ STANDARD: Final = "standard"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One file: ``pings`` as `bench.pings.Pings` takes it, settings of ``postgres``, and a section a script.
-
-    ``wal_files``: see `bench.site.wear_in`.
-    """
+    """One file: ``pings`` as `bench.pings.Pings` takes it, settings of ``postgres``, and a section a script."""
 
     name: str
     pings: Mapping[str, Any]
     postgres: Mapping[str, str]
-    wal_files: int
     sections: Mapping[str, Mapping[str, Any]]
 
     def options(self, bench: str) -> dict[str, Any]:
@@ -46,9 +42,7 @@ def load(name: str) -> Workload:
         file = Path(name)
     try:
         data = tomllib.loads(file.read_text("utf-8"))
-        workload = Workload(
-            name, data.pop("pings"), data.pop("postgres"), int(data.pop("wal_files", 0)), data
-        )
+        workload = Workload(name, data.pop("pings"), data.pop("postgres"), data)
     except KeyError as error:
         raise UsageError(f"workload {file}: the table {error} is missing") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

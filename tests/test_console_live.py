@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from callhome.console import live
+from callhome.console import live, visitor
 from callhome.live import push
 from callhome.live.counters import Counters
 from callhome.live.push import Hub
@@ -61,6 +61,9 @@ async def test_a_viewer_that_pings_and_never_reads_is_cut(hub: Hub, monkeypatch:
     """Pongs that nobody takes keep no place: the viewer is cut like one that takes no changes."""
     monkeypatch.setattr(push, "STALL_S", 0.3)
     monkeypatch.setattr(push, "ALIVE_S", 0.1)
+    # The server's own ping goes unanswered: aiohttp then closes, and waits for what is unsent; the hub must not.
+    monkeypatch.setattr(live, "PING_S", 0.1)
+    monkeypatch.setattr(visitor, "WRITE_S", 3_600.0)
     async with serving(hub) as address:
         host, _, port = address.partition(":")
         sock = socket.socket()
