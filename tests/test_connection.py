@@ -8,7 +8,7 @@ import struct
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from callhome.ingest.http import IDLE, PIECE_BYTES
@@ -293,13 +293,17 @@ def test_it_does_not_matter_how_requests_arrive(requests: list[bytes], cuts: lis
         st.binary(min_size=1, max_size=200), st.binary(max_size=60).map(lambda tail: post()[:30] + tail)
     )
 )
+@example(b"\r")
 def test_any_bytes_end_in_4xx_or_the_end(data: bytes) -> None:
     """Random bytes are answered by 4xx or nothing, and nothing of them is left in the server."""
 
     async def throw() -> None:
-        async with listening(header_s=0.01, sweep_s=0.01) as listener, listener.client() as client:
+        async with listening(header_s=0.05, sweep_s=0.01) as listener, listener.client() as client:
             client.send(data)
-            said = await client.end()
+            try:
+                said = await client.end()
+            except ConnectionResetError:  # on a busy machine it may arrive just as its deadline passes
+                said = b""
             assert not said or 400 <= int(said.split()[1]) < 500
             assert not listener.tally.refused[Reason.INTERNAL_ERROR]
             assert not listener.tally.pending
