@@ -122,6 +122,7 @@ CREATE TABLE IF NOT EXISTS activity (
     prev_version text,
     PRIMARY KEY (install, product, day)
 ) PARTITION BY RANGE (day);
+CREATE INDEX IF NOT EXISTS activity_license ON activity (license, day) WHERE license IS NOT NULL;
 COMMENT ON TABLE activity IS 'One row for each install and day with a ping, as of the last ping of that day. A partition a month.';
 COMMENT ON COLUMN activity.install IS 'ping.install.';
 COMMENT ON COLUMN activity.product IS 'product.id.';
@@ -252,3 +253,385 @@ COMMENT ON COLUMN live_seq.one IS 'Always true, so that there is one row.';
 COMMENT ON COLUMN live_seq.seq IS 'Raised by one in every transaction that changes a live counter.';
 COMMENT ON COLUMN live_seq.today IS 'The UTC day that "today" means in the live counters.';
 INSERT INTO live_seq (seq, today) VALUES (0, (now() AT TIME ZONE 'UTC')::date) ON CONFLICT DO NOTHING;
+
+-- What vendors tell the installed copies: releases and notices. Both are few, read whole into memory by every replica.
+
+CREATE TABLE IF NOT EXISTS release (
+    id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    product      integer     NOT NULL REFERENCES product,
+    version      text        NOT NULL CHECK (length(version) BETWEEN 1 AND 64),
+    channel      text        NOT NULL DEFAULT 'stable' CHECK (length(channel) BETWEEN 1 AND 64),
+    day          date        NOT NULL,
+    severity     text        NOT NULL DEFAULT 'normal' CHECK (severity IN ('normal', 'recommended', 'security')),
+    url          text,
+    notes_url    text,
+    share        smallint    NOT NULL DEFAULT 100 CHECK (share BETWEEN 0 AND 100),
+    oldest       text        CHECK (length(oldest) BETWEEN 1 AND 64),
+    withdrawn_at timestamptz,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (product, channel, version)
+);
+COMMENT ON TABLE release IS 'Released versions; answers to pings tell of the newest that an install may take.';
+COMMENT ON COLUMN release.id IS 'Running number; with the install it decides whether a share includes the install.';
+COMMENT ON COLUMN release.product IS 'product.id.';
+COMMENT ON COLUMN release.version IS 'The version as its pings will report it.';
+COMMENT ON COLUMN release.channel IS 'Who is offered it: installs of this channel; those of stable are offered to every channel.';
+COMMENT ON COLUMN release.day IS 'UTC day of the release; it is offered from then on.';
+COMMENT ON COLUMN release.severity IS 'How much it matters: normal, recommended or security.';
+COMMENT ON COLUMN release.url IS 'Where to download it.';
+COMMENT ON COLUMN release.notes_url IS 'Where to read what changed.';
+COMMENT ON COLUMN release.share IS 'Percentage of installs it is offered to: 0 none, 100 all.';
+COMMENT ON COLUMN release.oldest IS 'The oldest version it may be installed over, NULL for any.';
+COMMENT ON COLUMN release.withdrawn_at IS 'When it was withdrawn: since then it is offered to nobody.';
+COMMENT ON COLUMN release.created_at IS 'When it was registered.';
+
+CREATE TABLE IF NOT EXISTS notice (
+    id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    product      integer     REFERENCES product,
+    text         text        NOT NULL CHECK (length(text) BETWEEN 1 AND 500),
+    level        text        NOT NULL DEFAULT 'info' CHECK (level IN ('info', 'warning', 'critical')),
+    url          text,
+    from_version text        CHECK (length(from_version) BETWEEN 1 AND 64),
+    to_version   text        CHECK (length(to_version) BETWEEN 1 AND 64),
+    starts_at    timestamptz NOT NULL DEFAULT now(),
+    ends_at      timestamptz CHECK (ends_at > starts_at),
+    withdrawn_at timestamptz,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE notice IS 'Messages to installed copies, sent with the answers to their pings.';
+COMMENT ON COLUMN notice.id IS 'Running number.';
+COMMENT ON COLUMN notice.product IS 'product.id, NULL for every product.';
+COMMENT ON COLUMN notice.text IS 'What it says.';
+COMMENT ON COLUMN notice.level IS 'How urgent it is: info, warning or critical.';
+COMMENT ON COLUMN notice.url IS 'Where to read more.';
+COMMENT ON COLUMN notice.from_version IS 'The oldest version it is for, NULL for any.';
+COMMENT ON COLUMN notice.to_version IS 'The newest version it is for, NULL for any.';
+COMMENT ON COLUMN notice.starts_at IS 'When it begins to be told.';
+COMMENT ON COLUMN notice.ends_at IS 'When it ceases to be told, NULL for never.';
+COMMENT ON COLUMN notice.withdrawn_at IS 'When it was withdrawn.';
+COMMENT ON COLUMN notice.created_at IS 'When it was registered.';
+
+-- Licenses as they were sold, and how they are used.
+
+CREATE TABLE IF NOT EXISTS license (
+    id          integer      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key_hash    bytea        NOT NULL UNIQUE,
+    last4       text         CHECK (length(last4) = 4),
+    customer    text         NOT NULL CHECK (length(customer) BETWEEN 1 AND 200),
+    product     integer      NOT NULL REFERENCES product,
+    seats       integer      NOT NULL CHECK (seats > 0),
+    counts      text         NOT NULL DEFAULT 'install' CHECK (counts IN ('install', 'user')),
+    use         text         NOT NULL DEFAULT 'named' CHECK (use IN ('named', 'concurrent')),
+    window_days smallint     NOT NULL DEFAULT 30 CHECK (window_days BETWEEN 1 AND 366),
+    starts      date,
+    ends        date         CHECK (ends >= starts),
+    grace_days  smallint     NOT NULL DEFAULT 14 CHECK (grace_days BETWEEN 0 AND 366),
+    overage     numeric(3,2) DEFAULT 1.0 CHECK (overage IN (1.0, 1.25, 1.5)),
+    revoked_on  date,
+    created_at  timestamptz  NOT NULL DEFAULT now(),
+    updated_at  timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS license_ends ON license (ends);
+COMMENT ON TABLE license IS 'Licenses as they were sold.';
+COMMENT ON COLUMN license.id IS 'Running number.';
+COMMENT ON COLUMN license.key_hash IS 'Keyed hash (BLAKE2b, 16 bytes) of the license key, as ping.license; the key is never stored.';
+COMMENT ON COLUMN license.last4 IS 'Last four characters of the key, NULL for a key of fewer than eight.';
+COMMENT ON COLUMN license.customer IS 'Whom it was sold to.';
+COMMENT ON COLUMN license.product IS 'product.id of the one product it is for.';
+COMMENT ON COLUMN license.seats IS 'Seats sold.';
+COMMENT ON COLUMN license.counts IS 'What takes a seat: an install, or each of its users.';
+COMMENT ON COLUMN license.use IS 'named: each takes its seat for the whole window; concurrent: only in the hours in which it is active.';
+COMMENT ON COLUMN license.window_days IS 'The counting window in days, the current day included.';
+COMMENT ON COLUMN license.starts IS 'First UTC day on which it is valid, NULL for any.';
+COMMENT ON COLUMN license.ends IS 'Last UTC day on which it is valid, NULL for never.';
+COMMENT ON COLUMN license.grace_days IS 'Days after its end on which it is treated as valid still.';
+COMMENT ON COLUMN license.overage IS 'How far the seats may be exceeded, as a factor: 1.0, 1.25 or 1.5; NULL for unlimited.';
+COMMENT ON COLUMN license.revoked_on IS 'UTC day from which on it is revoked.';
+COMMENT ON COLUMN license.created_at IS 'When it was registered.';
+COMMENT ON COLUMN license.updated_at IS 'When it was changed last.';
+
+CREATE TABLE IF NOT EXISTS license_touched (
+    license integer PRIMARY KEY REFERENCES license ON DELETE CASCADE,
+    day     date    NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE license_touched IS 'Licenses whose usage is to be counted anew: the queue between the rollup and that count.';
+COMMENT ON COLUMN license_touched.license IS 'license.id.';
+COMMENT ON COLUMN license_touched.day IS 'The first UTC day whose activity under the license changed.';
+
+CREATE TABLE IF NOT EXISTS license_hour (
+    license integer     NOT NULL REFERENCES license ON DELETE CASCADE,
+    hour    timestamptz NOT NULL,
+    install bytea       NOT NULL,
+    users   integer     NOT NULL,
+    PRIMARY KEY (license, hour, install)
+);
+COMMENT ON TABLE license_hour IS 'Which installs were active under a concurrent license in which hour. Kept as long as single pings.';
+COMMENT ON COLUMN license_hour.license IS 'license.id.';
+COMMENT ON COLUMN license_hour.hour IS 'Begin of the UTC hour.';
+COMMENT ON COLUMN license_hour.install IS 'ping.install.';
+COMMENT ON COLUMN license_hour.users IS 'The most users it reported in that hour.';
+
+CREATE TABLE IF NOT EXISTS license_usage (
+    license    integer NOT NULL REFERENCES license ON DELETE CASCADE,
+    day        date    NOT NULL,
+    seats_used bigint  NOT NULL,
+    held       bigint  NOT NULL,
+    active     bigint  NOT NULL,
+    PRIMARY KEY (license, day)
+);
+COMMENT ON TABLE license_usage IS 'The usage of each license, day by day; days without a change in their window are left out. Kept for ever.';
+COMMENT ON COLUMN license_usage.license IS 'license.id.';
+COMMENT ON COLUMN license_usage.day IS 'UTC day.';
+COMMENT ON COLUMN license_usage.seats_used IS 'Seats used: distinct installs (or their users) active in the window that ends on this day; of a concurrent license the most in any one hour of it.';
+COMMENT ON COLUMN license_usage.held IS 'Seats held at once on this day: those of installs that were seen before or on it and again after it, and of those seen on it alone.';
+COMMENT ON COLUMN license_usage.active IS 'Seats of the installs active on this day.';
+
+CREATE TABLE IF NOT EXISTS license_state (
+    license    integer     PRIMARY KEY REFERENCES license ON DELETE CASCADE,
+    seats_used bigint      NOT NULL,
+    used_max   bigint      NOT NULL,
+    max_day    date,
+    is_over    boolean     NOT NULL DEFAULT false,
+    counted_at timestamptz NOT NULL
+) WITH (fillfactor = 70);
+COMMENT ON TABLE license_state IS 'How each license stands now.';
+COMMENT ON COLUMN license_state.license IS 'license.id.';
+COMMENT ON COLUMN license_state.seats_used IS 'Seats used, as of counted_at.';
+COMMENT ON COLUMN license_state.used_max IS 'The most seats used on any day: the historical maximum.';
+COMMENT ON COLUMN license_state.max_day IS 'The first UTC day with that maximum.';
+COMMENT ON COLUMN license_state.is_over IS 'Whether a confirmed finding says that more seats are in use than allowed: then answers to pings say over_seats.';
+COMMENT ON COLUMN license_state.counted_at IS 'When it was counted.';
+
+CREATE TABLE IF NOT EXISTS flip (
+    install      bytea       NOT NULL,
+    product      integer     NOT NULL,
+    at           timestamptz NOT NULL,
+    from_country text        NOT NULL,
+    to_country   text        NOT NULL,
+    from_version text        NOT NULL,
+    to_version   text        NOT NULL,
+    verified     boolean     NOT NULL,
+    PRIMARY KEY (at, install, product)
+);
+COMMENT ON TABLE flip IS 'Pings whose country or version differs from that of the install''s ping before on the same day: where an install id was cloned they alternate. Kept 90 days.';
+COMMENT ON COLUMN flip.install IS 'ping.install.';
+COMMENT ON COLUMN flip.product IS 'product.id.';
+COMMENT ON COLUMN flip.at IS 'Time of the ping.';
+COMMENT ON COLUMN flip.from_country IS 'Country of the ping before.';
+COMMENT ON COLUMN flip.to_country IS 'Country of this ping.';
+COMMENT ON COLUMN flip.from_version IS 'Version of the ping before.';
+COMMENT ON COLUMN flip.to_version IS 'Version of this ping.';
+COMMENT ON COLUMN flip.verified IS 'activity.verified of the install on that day.';
+
+CREATE TABLE IF NOT EXISTS finding (
+    id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rule         text        NOT NULL,
+    license      integer     REFERENCES license ON DELETE CASCADE,
+    product      integer     NOT NULL REFERENCES product,
+    install      bytea,
+    state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'confirmed', 'closed')),
+    cause        text        NOT NULL DEFAULT '',
+    measure      bigint      NOT NULL,
+    allowed      bigint      NOT NULL,
+    evidence     jsonb       NOT NULL,
+    opened_at    timestamptz NOT NULL DEFAULT now(),
+    confirmed_at timestamptz,
+    closed_at    timestamptz,
+    closed_by    text,
+    note         text        CHECK (length(note) <= 2000),
+    updated_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX IF NOT EXISTS finding_open
+    ON finding (rule, product, coalesce(license, 0), coalesce(install, '')) WHERE state <> 'closed';
+CREATE INDEX IF NOT EXISTS finding_license ON finding (license);
+COMMENT ON TABLE finding IS 'Misuse of licenses and likely cloned install ids, with the evidence. Kept for ever.';
+COMMENT ON COLUMN finding.id IS 'Running number.';
+COMMENT ON COLUMN finding.rule IS 'Which rule found it, such as over_seats; docs/licenses.md has them.';
+COMMENT ON COLUMN finding.license IS 'license.id, NULL where it is about an install.';
+COMMENT ON COLUMN finding.product IS 'product.id.';
+COMMENT ON COLUMN finding.install IS 'The install it is about, NULL where it is about a license.';
+COMMENT ON COLUMN finding.state IS 'open: seen; confirmed: seen on several days; closed: over, or closed by a person.';
+COMMENT ON COLUMN finding.cause IS 'The likely cause, such as turnover; empty where none stands out.';
+COMMENT ON COLUMN finding.measure IS 'What the rule counted at its worst: seats, days or alternations.';
+COMMENT ON COLUMN finding.allowed IS 'How much of that is allowed.';
+COMMENT ON COLUMN finding.evidence IS 'Which installs, when, where, as of updated_at.';
+COMMENT ON COLUMN finding.opened_at IS 'When it was first seen.';
+COMMENT ON COLUMN finding.confirmed_at IS 'When it was confirmed.';
+COMMENT ON COLUMN finding.closed_at IS 'When it was closed.';
+COMMENT ON COLUMN finding.closed_by IS 'Who closed it; "callhome" where it ended by itself.';
+COMMENT ON COLUMN finding.note IS 'Why it was closed.';
+COMMENT ON COLUMN finding.updated_at IS 'When it was looked at last.';
+
+-- Summary mails.
+
+CREATE TABLE IF NOT EXISTS report (
+    id         integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text        NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100),
+    products   text[]      NOT NULL DEFAULT '{}',
+    sections   text[]      NOT NULL,
+    language   text        NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'fr')),
+    schedule   text        NOT NULL,
+    time_zone  text        NOT NULL DEFAULT 'UTC',
+    is_paused  boolean     NOT NULL DEFAULT false,
+    next_due   timestamptz NOT NULL,
+    last_due   timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS report_next_due ON report (next_due) WHERE NOT is_paused;
+COMMENT ON TABLE report IS 'Subscriptions to summary mails.';
+COMMENT ON COLUMN report.id IS 'Running number.';
+COMMENT ON COLUMN report.name IS 'What people call it; it stands in the subject.';
+COMMENT ON COLUMN report.products IS 'product.key of each product it covers; empty for all.';
+COMMENT ON COLUMN report.sections IS 'Its sections in their order; docs/reports.md has their names.';
+COMMENT ON COLUMN report.language IS 'en or fr.';
+COMMENT ON COLUMN report.schedule IS 'When it is due: a cron expression of five fields, in time_zone.';
+COMMENT ON COLUMN report.time_zone IS 'IANA name of the time zone of the schedule.';
+COMMENT ON COLUMN report.is_paused IS 'True while it is not sent.';
+COMMENT ON COLUMN report.next_due IS 'When it is due next.';
+COMMENT ON COLUMN report.last_due IS 'When it was due last: its next period begins there; NULL before the first.';
+COMMENT ON COLUMN report.created_at IS 'When it was made.';
+
+CREATE TABLE IF NOT EXISTS report_recipient (
+    report          integer     NOT NULL REFERENCES report ON DELETE CASCADE,
+    address         text        NOT NULL CHECK (length(address) BETWEEN 3 AND 254),
+    unsubscribed_at timestamptz,
+    PRIMARY KEY (report, address)
+);
+COMMENT ON TABLE report_recipient IS 'Who gets a report.';
+COMMENT ON COLUMN report_recipient.report IS 'report.id.';
+COMMENT ON COLUMN report_recipient.address IS 'E-mail address.';
+COMMENT ON COLUMN report_recipient.unsubscribed_at IS 'When the recipient unsubscribed; it gets nothing since.';
+
+CREATE TABLE IF NOT EXISTS report_run (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    report      integer     NOT NULL REFERENCES report ON DELETE CASCADE,
+    due         timestamptz NOT NULL,
+    first_day   date        NOT NULL,
+    last_day    date        NOT NULL,
+    tries       integer     NOT NULL DEFAULT 0,
+    next_try_at timestamptz NOT NULL DEFAULT now(),
+    failure     text,
+    composed_at timestamptz,
+    subject     text,
+    content     bytea,
+    UNIQUE (report, due)
+);
+CREATE INDEX IF NOT EXISTS report_run_to_compose ON report_run (next_try_at) WHERE composed_at IS NULL;
+COMMENT ON TABLE report_run IS 'A report for one period: composed once, and sent as it is to each recipient.';
+COMMENT ON COLUMN report_run.id IS 'Running number.';
+COMMENT ON COLUMN report_run.report IS 'report.id.';
+COMMENT ON COLUMN report_run.due IS 'When it was due.';
+COMMENT ON COLUMN report_run.first_day IS 'First UTC day of its period.';
+COMMENT ON COLUMN report_run.last_day IS 'Last UTC day of its period.';
+COMMENT ON COLUMN report_run.tries IS 'How often it was tried to compose it.';
+COMMENT ON COLUMN report_run.next_try_at IS 'When it may be tried (again); in the future while a replica is at it.';
+COMMENT ON COLUMN report_run.failure IS 'Why it could not be composed at the last try.';
+COMMENT ON COLUMN report_run.composed_at IS 'When it was composed: the numbers are those of that moment.';
+COMMENT ON COLUMN report_run.subject IS 'Its subject.';
+COMMENT ON COLUMN report_run.content IS 'The MIME message without the headers that name a recipient; emptied after 90 days.';
+
+CREATE TABLE IF NOT EXISTS delivery (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run         bigint      NOT NULL REFERENCES report_run ON DELETE CASCADE,
+    address     text        NOT NULL,
+    state       text        NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'claimed', 'sending', 'sent', 'failed', 'uncertain')),
+    tries       integer     NOT NULL DEFAULT 0,
+    next_try_at timestamptz NOT NULL DEFAULT now(),
+    claimed_by  uuid,
+    message_id  text        NOT NULL,
+    outcome     text,
+    sent_at     timestamptz,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (run, address)
+);
+CREATE INDEX IF NOT EXISTS delivery_to_send ON delivery (next_try_at) WHERE state IN ('waiting', 'claimed', 'sending');
+COMMENT ON TABLE delivery IS 'One mail to one recipient: at most one for each report, period and address.';
+COMMENT ON COLUMN delivery.id IS 'Running number.';
+COMMENT ON COLUMN delivery.run IS 'report_run.id.';
+COMMENT ON COLUMN delivery.address IS 'E-mail address of the recipient.';
+COMMENT ON COLUMN delivery.state IS 'waiting: to be sent; claimed: a replica is at it; sending: all but its last line is sent; sent; failed: given up; uncertain: the end was not heard, it may have arrived.';
+COMMENT ON COLUMN delivery.tries IS 'How often it was tried.';
+COMMENT ON COLUMN delivery.next_try_at IS 'When it may be tried (again); while claimed or sending: when that claim ends.';
+COMMENT ON COLUMN delivery.claimed_by IS 'Which process is at it.';
+COMMENT ON COLUMN delivery.message_id IS 'Its Message-ID: the same at each try.';
+COMMENT ON COLUMN delivery.outcome IS 'What the mail server said at the last try, or why there was none.';
+COMMENT ON COLUMN delivery.sent_at IS 'When the mail server took it.';
+COMMENT ON COLUMN delivery.changed_at IS 'When the state changed last.';
+
+-- Alerts.
+
+CREATE TABLE IF NOT EXISTS alert (
+    id         integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text        NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100),
+    rule       text        NOT NULL,
+    product    integer     REFERENCES product,
+    parameters jsonb       NOT NULL DEFAULT '{}',
+    recipients text[]      NOT NULL DEFAULT '{}',
+    webhook    text,
+    language   text        NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'fr')),
+    cooldown_s integer     NOT NULL DEFAULT 3600 CHECK (cooldown_s >= 0),
+    state      jsonb       NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE alert IS 'What is watched, and who is told.';
+COMMENT ON COLUMN alert.id IS 'Running number.';
+COMMENT ON COLUMN alert.name IS 'What people call it.';
+COMMENT ON COLUMN alert.rule IS 'What is watched, such as silence; docs/alerts.md has the rules.';
+COMMENT ON COLUMN alert.product IS 'product.id, NULL for each product.';
+COMMENT ON COLUMN alert.parameters IS 'The rule''s own numbers.';
+COMMENT ON COLUMN alert.recipients IS 'E-mail addresses.';
+COMMENT ON COLUMN alert.webhook IS 'Address that is told by HTTP.';
+COMMENT ON COLUMN alert.language IS 'en or fr.';
+COMMENT ON COLUMN alert.cooldown_s IS 'Seconds after an alert in which it tells nothing more of the same subject.';
+COMMENT ON COLUMN alert.state IS 'What the rule must remember from one look to the next.';
+COMMENT ON COLUMN alert.created_at IS 'When it was made.';
+
+CREATE TABLE IF NOT EXISTS alert_event (
+    id       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert    integer     NOT NULL REFERENCES alert ON DELETE CASCADE,
+    event    text        NOT NULL,
+    subject  text        NOT NULL,
+    details  jsonb       NOT NULL,
+    fired_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (alert, event)
+);
+COMMENT ON TABLE alert_event IS 'What an alert has fired for: once for each event.';
+COMMENT ON COLUMN alert_event.id IS 'Running number.';
+COMMENT ON COLUMN alert_event.alert IS 'alert.id.';
+COMMENT ON COLUMN alert_event.event IS 'Which event: the same name never fires again.';
+COMMENT ON COLUMN alert_event.subject IS 'What it is about; the cool-down is by subject.';
+COMMENT ON COLUMN alert_event.details IS 'The numbers, as they are told.';
+COMMENT ON COLUMN alert_event.fired_at IS 'When it fired.';
+
+CREATE TABLE IF NOT EXISTS alert_delivery (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event       bigint      NOT NULL REFERENCES alert_event ON DELETE CASCADE,
+    channel     text        NOT NULL CHECK (channel IN ('mail', 'webhook')),
+    target      text        NOT NULL,
+    state       text        NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'claimed', 'sending', 'sent', 'failed', 'uncertain')),
+    tries       integer     NOT NULL DEFAULT 0,
+    next_try_at timestamptz NOT NULL DEFAULT now(),
+    claimed_by  uuid,
+    message_id  text        NOT NULL,
+    outcome     text,
+    sent_at     timestamptz,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (event, channel, target)
+);
+CREATE INDEX IF NOT EXISTS alert_delivery_to_send
+    ON alert_delivery (next_try_at) WHERE state IN ('waiting', 'claimed', 'sending');
+COMMENT ON TABLE alert_delivery IS 'One alert to one recipient or webhook.';
+COMMENT ON COLUMN alert_delivery.id IS 'Running number.';
+COMMENT ON COLUMN alert_delivery.event IS 'alert_event.id.';
+COMMENT ON COLUMN alert_delivery.channel IS 'mail or webhook.';
+COMMENT ON COLUMN alert_delivery.target IS 'E-mail address, or address of the webhook.';
+COMMENT ON COLUMN alert_delivery.state IS 'As delivery.state.';
+COMMENT ON COLUMN alert_delivery.tries IS 'As delivery.tries.';
+COMMENT ON COLUMN alert_delivery.next_try_at IS 'As delivery.next_try_at.';
+COMMENT ON COLUMN alert_delivery.claimed_by IS 'As delivery.claimed_by.';
+COMMENT ON COLUMN alert_delivery.message_id IS 'Message-ID, or id of the webhook''s message: the same at each try.';
+COMMENT ON COLUMN alert_delivery.outcome IS 'What was answered at the last try.';
+COMMENT ON COLUMN alert_delivery.sent_at IS 'When it was taken.';
+COMMENT ON COLUMN alert_delivery.changed_at IS 'When the state changed last.';

@@ -25,6 +25,9 @@ PURE = (
     "ingest.lines",
     "ingest.model",
     "ingest.reasons",
+    "addresses",
+    "licenses.model",
+    "reports.model",
     "live.counters",
     "store.encoding",
 )

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import UsageError
-from .kinds import DatabaseUrl, Listen, Network
+from .kinds import DatabaseUrl, Listen, Network, SmtpUrl
 from .sources import Collected, collect
-from .table import TABLE, DatabaseSettings, Row, Settings
+from .table import TABLE, DatabaseSettings, Row, SecretSettings, Settings
 
 __all__ = [
     "TABLE",
@@ -27,8 +27,10 @@ __all__ = [
     "Listen",
     "Network",
     "Row",
+    "SecretSettings",
     "Settings",
     "SettingsError",
+    "SmtpUrl",
     "check",
     "collect",
     "load",

@@ -25,6 +25,9 @@ Paths = Annotated[tuple[str, ...], PlainValidator(kinds.paths)]
 Hosts = Annotated[tuple[str, ...], PlainValidator(kinds.hosts)]
 Fields = Annotated[Mapping[str, str], PlainValidator(kinds.fields)]
 File = Annotated[Path, PlainValidator(kinds.readable_file)]
+Smtp = Annotated[kinds.SmtpUrl, PlainValidator(kinds.smtp_url)]
+Address = Annotated[str, PlainValidator(kinds.mail_address)]
+WebUrl = Annotated[str, PlainValidator(kinds.web_url)]
 Whole = Annotated[int, BeforeValidator(kinds.no_truth)]
 Number = Annotated[float, BeforeValidator(kinds.no_truth)]
 
@@ -59,8 +62,8 @@ class DatabaseSettings(BaseModel):
     )
 
 
-class Settings(DatabaseSettings):
-    """Every setting of a running server; frozen, and never given another default on the way."""
+class SecretSettings(DatabaseSettings):
+    """What commands that store licenses need."""
 
     secret: Secret = _setting(
         ...,
@@ -69,6 +72,11 @@ class Settings(DatabaseSettings):
         "Never change it: every install would count as a new one.",
         f"{kinds.SECRET_CHARACTERS} hexadecimal digits are 128 bits.",
     )
+
+
+class Settings(SecretSettings):
+    """Every setting of a running server; frozen, and never given another default on the way."""
+
     ingest_listen: Listen = _setting(
         kinds.Listen("127.0.0.1", 8080),
         "HOST:PORT, [IPV6]:PORT or :PORT",
@@ -194,6 +202,50 @@ class Settings(DatabaseSettings):
         "13 months, so that a month can be held against last year's. "
         "At least 100: ids up to 90 days old are taken, and must meet their twins.",
     )
+    next_s: Whole = _number(
+        0,
+        (0, 30 * 86_400),
+        "seconds",
+        "After how long an answered ping says that the next one is due, give or take a tenth, so that copies which "
+        "started together don't stay together. 0: it doesn't say.",
+        "0: most programs ping when they start; only those that run for days have to be told.",
+    )
+    console_url: WebUrl | None = _setting(
+        None,
+        "an http or https URL such as https://callhome.example.com",
+        "The console's address as people open it: links in mails and alerts lead there, and unsubscribing does. "
+        "Without it, mails have neither.",
+    )
+    smtp_url: Smtp | None = _setting(
+        None,
+        "smtps://, smtp+starttls:// or smtp://, then [USER:PASSWORD@]HOST[:PORT]",
+        "The mail server that takes summary mails and alerts. `smtp+starttls` insists on STARTTLS; `smtp` is without "
+        "TLS, for a server on the same machine. Without it, no mail is sent.",
+    )
+    smtp_ca: File | None = _setting(
+        None,
+        "the path of a readable file of certificates in PEM",
+        "The certificates that the mail server's must be signed by, where that is not one of the system's.",
+    )
+    smtp_connections: Whole = _number(
+        3,
+        (1, 100),
+        "connections",
+        "Connections to the mail server at a time, of each replica.",
+        "Exchange Online takes three at a time from one sender; others take more.",
+    )
+    smtp_s: Number = _number(
+        30.0,
+        (0.1, 600),
+        "seconds",
+        "How long the mail server may take to answer one command; then the mail is tried again later.",
+        "RFC 5321 (4.5.3.2) has minutes, for a time of slow lines; nothing but mails waits for it.",
+    )
+    mail_from: Address | None = _setting(
+        None,
+        "an e-mail address such as callhome@example.com",
+        "Whom summary mails and alerts come from; where they can't be delivered, it hears of it.",
+    )
     viewers: Whole = _number(
         1_000,
         (0, 100_000),
@@ -215,6 +267,8 @@ class Settings(DatabaseSettings):
             raise ValueError("BATCH_PINGS is more than PENDING_PINGS: a commit can't hold more than may wait")
         if self.ingest_listen == self.console_listen and self.ingest_listen.port:
             raise ValueError("INGEST_LISTEN and CONSOLE_LISTEN are the same: two listeners need two ports")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("SMTP_URL is given, but not MAIL_FROM: mails need a sender")
         return self
 
 
@@ -244,7 +298,7 @@ def _row(name: str, info: FieldInfo) -> Row:
         expected=str(extra["expected"]),
         help=str(info.description),
         reason=str(extra["reason"]),
-        secret=name in ("secret", "database_url"),
+        secret=name in ("secret", "database_url", "smtp_url"),
     )
 
 

@@ -11,6 +11,10 @@ from ..errors import UsageError
 from .connection import Connection
 
 CATALOG_CHANNEL: Final = "callhome_catalog"
+# What a notification says where something else than a product has changed; no product has such a key.
+RELEASES_CHANGED: Final = "@releases"
+NOTICES_CHANGED: Final = "@notices"
+LICENSES_CHANGED: Final = "@licenses"
 # Keys stand in URLs, metrics' labels and file names: they need no quoting in any, and fit a ping's field.
 # schema.sql says the same.
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

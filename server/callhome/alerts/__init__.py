@@ -1,0 +1,1 @@
+"""Alerts: the rules, and what is told. Pure but for the webhook."""

@@ -1,0 +1,1 @@
+"""Summary mails: composed from figures, and handed to a mail server."""
