@@ -193,6 +193,35 @@ COMMENT ON COLUMN usage_daily.installs IS 'Active installs.';
 COMMENT ON COLUMN usage_daily.users IS 'Users of the active installs.';
 COMMENT ON COLUMN usage_daily.launches IS 'Launches.';
 
+-- A database of before this table is filled from activity, while no rollup is at work (the lock is rollup.ROLLUP_LOCK).
+DO $$ BEGIN
+IF to_regclass('usage_again') IS NULL THEN
+    PERFORM pg_advisory_xact_lock(x'63616C6C00000002'::bigint);
+    CREATE TABLE usage_again (
+        product  integer NOT NULL,
+        day      date    NOT NULL,
+        prev_day date    NOT NULL,
+        country  text    NOT NULL,
+        verified boolean NOT NULL,
+        installs bigint  NOT NULL,
+        users    bigint  NOT NULL,
+        PRIMARY KEY (product, day, prev_day, country, verified)
+    ) WITH (fillfactor = 70);
+    INSERT INTO usage_again
+    SELECT a.product, a.day, a.prev_day, p.country, p.verified, count(*), sum(p.users)
+    FROM activity a JOIN activity p ON p.install = a.install AND p.product = a.product AND p.day = a.prev_day
+    GROUP BY a.product, a.day, a.prev_day, p.country, p.verified;
+END IF;
+END $$;
+COMMENT ON TABLE usage_again IS 'Installs that were active on prev_day and next on day. What usage_daily counts on the days of any window, less the rows of this table with both days in it, counts each install once, under its last day there.';
+COMMENT ON COLUMN usage_again.product IS 'product.id.';
+COMMENT ON COLUMN usage_again.day IS 'UTC day: activity.day.';
+COMMENT ON COLUMN usage_again.prev_day IS 'UTC day: activity.prev_day of that row.';
+COMMENT ON COLUMN usage_again.country IS 'activity.country of prev_day.';
+COMMENT ON COLUMN usage_again.verified IS 'activity.verified of prev_day.';
+COMMENT ON COLUMN usage_again.installs IS 'Installs.';
+COMMENT ON COLUMN usage_again.users IS 'Users of those installs, as counted on prev_day.';
+
 CREATE TABLE IF NOT EXISTS upgrade_daily (
     day          date    NOT NULL,
     product      integer NOT NULL,
@@ -350,22 +379,26 @@ COMMENT ON COLUMN license.revoked_on IS 'UTC day from which on it is revoked.';
 COMMENT ON COLUMN license.created_at IS 'When it was registered.';
 COMMENT ON COLUMN license.updated_at IS 'When it was changed last.';
 
+-- The rollup puts rows in; the count of usage, another transaction, takes them out. No key and no reference: one of
+-- them would have to wait for the other, and a row left out because it is there already could be one just taken.
 CREATE TABLE IF NOT EXISTS license_touched (
-    license integer PRIMARY KEY REFERENCES license ON DELETE CASCADE,
+    license integer NOT NULL,
     day     date    NOT NULL
-) WITH (fillfactor = 50);
-COMMENT ON TABLE license_touched IS 'Licenses whose usage is to be counted anew: the queue between the rollup and that count.';
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE license_touched IS 'Licenses whose usage is to be counted anew, each any number of times: the queue between the rollup and that count.';
 COMMENT ON COLUMN license_touched.license IS 'license.id.';
 COMMENT ON COLUMN license_touched.day IS 'The first UTC day whose activity under the license changed.';
 
+CREATE INDEX IF NOT EXISTS license_concurrent ON license (key_hash) WHERE use = 'concurrent';
+-- No reference to license: it would be checked for each row, and rows of a license that is gone are pruned.
 CREATE TABLE IF NOT EXISTS license_hour (
-    license integer     NOT NULL REFERENCES license ON DELETE CASCADE,
+    license integer     NOT NULL,
     hour    timestamptz NOT NULL,
     install bytea       NOT NULL,
     users   integer     NOT NULL,
     PRIMARY KEY (license, hour, install)
 );
-COMMENT ON TABLE license_hour IS 'Which installs were active under a concurrent license in which hour. Kept as long as single pings.';
+COMMENT ON TABLE license_hour IS 'Which installs were active under a concurrent license in which hour. Kept as long as windows need it, and no longer than single pings.';
 COMMENT ON COLUMN license_hour.license IS 'license.id.';
 COMMENT ON COLUMN license_hour.hour IS 'Begin of the UTC hour.';
 COMMENT ON COLUMN license_hour.install IS 'ping.install.';
@@ -377,29 +410,33 @@ CREATE TABLE IF NOT EXISTS license_usage (
     seats_used bigint  NOT NULL,
     held       bigint  NOT NULL,
     active     bigint  NOT NULL,
+    elsewhere  bigint  NOT NULL,
     PRIMARY KEY (license, day)
 );
-COMMENT ON TABLE license_usage IS 'The usage of each license, day by day; days without a change in their window are left out. Kept for ever.';
+COMMENT ON TABLE license_usage IS 'The usage of each license, day by day, verified days of installs only; days on which all is nought are left out. Kept for ever.';
 COMMENT ON COLUMN license_usage.license IS 'license.id.';
 COMMENT ON COLUMN license_usage.day IS 'UTC day.';
 COMMENT ON COLUMN license_usage.seats_used IS 'Seats used: distinct installs (or their users) active in the window that ends on this day; of a concurrent license the most in any one hour of it.';
-COMMENT ON COLUMN license_usage.held IS 'Seats held at once on this day: those of installs that were seen before or on it and again after it, and of those seen on it alone.';
+COMMENT ON COLUMN license_usage.held IS 'Seats held at once on this day: of installs seen on it or before and again after it, a window apart at most, and of those seen on it alone; of a concurrent license the most in any one hour of the day.';
 COMMENT ON COLUMN license_usage.active IS 'Seats of the installs active on this day.';
+COMMENT ON COLUMN license_usage.elsewhere IS 'Installs of other products that were active under the license on this day.';
 
 CREATE TABLE IF NOT EXISTS license_state (
-    license    integer     PRIMARY KEY REFERENCES license ON DELETE CASCADE,
-    seats_used bigint      NOT NULL,
-    used_max   bigint      NOT NULL,
-    max_day    date,
-    is_over    boolean     NOT NULL DEFAULT false,
-    counted_at timestamptz NOT NULL
+    license     integer     PRIMARY KEY REFERENCES license ON DELETE CASCADE,
+    seats_used  bigint      NOT NULL,
+    used_max    bigint      NOT NULL,
+    max_day     date,
+    is_over     boolean     NOT NULL DEFAULT false,
+    counted_day date        NOT NULL,
+    counted_at  timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE license_state IS 'How each license stands now.';
 COMMENT ON COLUMN license_state.license IS 'license.id.';
-COMMENT ON COLUMN license_state.seats_used IS 'Seats used, as of counted_at.';
+COMMENT ON COLUMN license_state.seats_used IS 'Seats used, as of counted_day.';
 COMMENT ON COLUMN license_state.used_max IS 'The most seats used on any day: the historical maximum.';
-COMMENT ON COLUMN license_state.max_day IS 'The first UTC day with that maximum.';
+COMMENT ON COLUMN license_state.max_day IS 'The first UTC day with that maximum, NULL where it is nought.';
 COMMENT ON COLUMN license_state.is_over IS 'Whether a confirmed finding says that more seats are in use than allowed: then answers to pings say over_seats.';
+COMMENT ON COLUMN license_state.counted_day IS 'The UTC day up to which it was counted.';
 COMMENT ON COLUMN license_state.counted_at IS 'When it was counted.';
 
 CREATE TABLE IF NOT EXISTS flip (
@@ -410,10 +447,9 @@ CREATE TABLE IF NOT EXISTS flip (
     to_country   text        NOT NULL,
     from_version text        NOT NULL,
     to_version   text        NOT NULL,
-    verified     boolean     NOT NULL,
     PRIMARY KEY (at, install, product)
 );
-COMMENT ON TABLE flip IS 'Pings whose country or version differs from that of the install''s ping before on the same day: where an install id was cloned they alternate. Kept 90 days.';
+COMMENT ON TABLE flip IS 'Pings whose country or version differs from that of the install''s ping before on the same day: where an install id was cloned they alternate. Weak installs are left out. Kept 90 days.';
 COMMENT ON COLUMN flip.install IS 'ping.install.';
 COMMENT ON COLUMN flip.product IS 'product.id.';
 COMMENT ON COLUMN flip.at IS 'Time of the ping.';
@@ -421,7 +457,6 @@ COMMENT ON COLUMN flip.from_country IS 'Country of the ping before.';
 COMMENT ON COLUMN flip.to_country IS 'Country of this ping.';
 COMMENT ON COLUMN flip.from_version IS 'Version of the ping before.';
 COMMENT ON COLUMN flip.to_version IS 'Version of this ping.';
-COMMENT ON COLUMN flip.verified IS 'activity.verified of the install on that day.';
 
 CREATE TABLE IF NOT EXISTS finding (
     id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -508,6 +543,7 @@ CREATE TABLE IF NOT EXISTS report_run (
     due         timestamptz NOT NULL,
     first_day   date        NOT NULL,
     last_day    date        NOT NULL,
+    recipients  text[],
     tries       integer     NOT NULL DEFAULT 0,
     next_try_at timestamptz NOT NULL DEFAULT now(),
     failure     text,
@@ -523,12 +559,13 @@ COMMENT ON COLUMN report_run.report IS 'report.id.';
 COMMENT ON COLUMN report_run.due IS 'When it was due.';
 COMMENT ON COLUMN report_run.first_day IS 'First UTC day of its period.';
 COMMENT ON COLUMN report_run.last_day IS 'Last UTC day of its period.';
+COMMENT ON COLUMN report_run.recipients IS 'Whom alone it is for; NULL for everybody who gets the report when it is composed.';
 COMMENT ON COLUMN report_run.tries IS 'How often it was tried to compose it.';
 COMMENT ON COLUMN report_run.next_try_at IS 'When it may be tried (again); in the future while a replica is at it.';
 COMMENT ON COLUMN report_run.failure IS 'Why it could not be composed at the last try.';
 COMMENT ON COLUMN report_run.composed_at IS 'When it was composed: the numbers are those of that moment.';
 COMMENT ON COLUMN report_run.subject IS 'Its subject.';
-COMMENT ON COLUMN report_run.content IS 'The MIME message without the headers that name a recipient; emptied after 90 days.';
+COMMENT ON COLUMN report_run.content IS 'All of it in MessagePack, of which each recipient''s mail is made; emptied after 90 days.';
 
 CREATE TABLE IF NOT EXISTS delivery (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -553,7 +590,7 @@ COMMENT ON COLUMN delivery.address IS 'E-mail address of the recipient.';
 COMMENT ON COLUMN delivery.state IS 'waiting: to be sent; claimed: a replica is at it; sending: all but its last line is sent; sent; failed: given up; uncertain: the end was not heard, it may have arrived.';
 COMMENT ON COLUMN delivery.tries IS 'How often it was tried.';
 COMMENT ON COLUMN delivery.next_try_at IS 'When it may be tried (again); while claimed or sending: when that claim ends.';
-COMMENT ON COLUMN delivery.claimed_by IS 'Which process is at it.';
+COMMENT ON COLUMN delivery.claimed_by IS 'Which claim it is under, or was at last.';
 COMMENT ON COLUMN delivery.message_id IS 'Its Message-ID: the same at each try.';
 COMMENT ON COLUMN delivery.outcome IS 'What the mail server said at the last try, or why there was none.';
 COMMENT ON COLUMN delivery.sent_at IS 'When the mail server took it.';

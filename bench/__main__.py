@@ -14,7 +14,7 @@ from . import workload
 from .command import RESULTS
 from .report import Figure, console, table
 
-SCRIPTS: Final = ("ingest", "saturate", "batch", "fanout", "rollup", "memory", "start", "frames")
+SCRIPTS: Final = ("ingest", "saturate", "batch", "fanout", "rollup", "memory", "start", "frames", "answers")
 _CORES: Final = ("server", "database", "load")
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
 
 import click
 import uvloop
 
-from . import books, nginx, wrk
+from . import books, catalogue, nginx, wrk
 from .command import Run, bench
 from .machine import find_program
 from .report import say
 from .site import Site
 from .wrk import Stroke
+
+# A day, as a program that runs for weeks may be told.
+NEXT_S: Final = "86400"
 
 
 @dataclass(slots=True)
@@ -40,15 +44,27 @@ class Rounds:
     type=click.IntRange(1, 20),
     help="Strokes of each kind; medians count.",
 )
-def main(run: Run, connections: tuple[int, ...], seconds: int, rounds: int) -> None:
+@click.option(
+    "--licenses", type=click.IntRange(0, 1_000_000), help="Registered before; each ping's is one of them."
+)
+@click.option(
+    "--releases", type=click.IntRange(0, 10_000), help="Registered before; each ping is told of the newest."
+)
+def main(
+    run: Run, connections: tuple[int, ...], seconds: int, rounds: int, licenses: int, releases: int
+) -> None:
     """As many single pings as go, over many connections, and nginx `return 204` under the same script in turns.
 
     wrk with one thread; ping.lua makes another body each time. nginx has the core of our server; a deployment
-    (--url) is measured without it. Only answers below 400 count, and their rows must be in the table.
+    (--url) is measured without it, and tells what it has registered. Only answers below 400 count, and their rows must
+    be in the table.
     """
     find_program("wrk", "wrk")
     with ExitStack() as stack:
-        site = stack.enter_context(run.site())
+        answers = {"next_s": NEXT_S} if releases else {}
+        site = stack.enter_context(run.site(**answers))
+        if site.is_own and site.database is not None:
+            catalogue.fill(site.database, run, licenses, releases)
         beside = stack.enter_context(nginx.answering(run.layout.server)) if site.is_own else None
         for number in connections:
             found = Rounds([], [], [], [])

@@ -33,6 +33,8 @@ READY_S: Final = 60.0
 STOP_S: Final = 30.0
 # What a deployment may take to answer one ping before any load.
 PROBE_S: Final = 15.0
+# Of servers of our own, which are gone with their data.
+SECRET: Final = "0" * 32
 _READY: Final = re.compile(r"ready: pings at (\S+), console at (\S+)")
 
 
@@ -153,7 +155,7 @@ def _start(dsn: str, log: IO[str], settings: Mapping[str, str]) -> subprocess.Po
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CALLHOME_")}
     environ |= {
         "CALLHOME_DATABASE_URL": dsn,
-        "CALLHOME_SECRET": "0" * 32,
+        "CALLHOME_SECRET": SECRET,
         "PYTHONPATH": str(Path(callhome.__file__).parents[1]),
         **{f"CALLHOME_{name.upper()}": value for name, value in settings.items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from callhome.ingest.pending import Waiter
 from callhome.ingest.reasons import Reason, Refused
 from callhome.ingest.server import IngestServer
 from callhome.metrics import Tally
+from callhome.releases.advice import Advisor
 
 # No test waits so long unless it fails.
 PATIENCE_S = 5.0
@@ -201,7 +203,9 @@ def config_of(**limits: Any) -> IngestConfig:
 async def listening(commit: HeldCommit | None = None, **limits: Any) -> AsyncIterator[Listener]:
     """Listen on a free port of this machine; ``limits`` are fields of the config."""
     commit, tally, atlas = commit or HeldCommit(), Tally(), Atlas()
-    server = IngestServer(config_of(**limits), Enricher(b"k" * 32, {"es": 1}), atlas, commit, tally)
+    ids = {"es": 1}
+    advisor = Advisor(ids, 0, time.time())
+    server = IngestServer(config_of(**limits), Enricher(b"k" * 32, ids), atlas, commit, tally, advisor)
     async with server:
         yield Listener(server, commit, tally, atlas)
     assert not server.connections

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import TYPE_CHECKING
 
+import click
 from click.testing import CliRunner, Result
 
 from callhome import __version__
 from callhome.cli import main
+from callhome.cli.database import run as run_on
+
+if TYPE_CHECKING:
+    from callhome.store.connection import Connection
 
 CLEAN: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CALLHOME_")}
 
@@ -56,3 +62,25 @@ def test_a_wrong_password_is_told_without_it(database: str) -> None:
     assert result.exit_code == 1
     assert f"at {rest}" in result.stderr
     assert "hunter2" not in result.output
+
+
+def test_the_database_sees_which_command_it_is(database: str) -> None:
+    """``pg_stat_activity`` shows the command, without its subcommand; work outside one is just a command."""
+
+    async def name(connection: Connection) -> str:
+        """Return what this connection is called. Cancelling it changes nothing."""
+        return str(await connection.fetchval("SELECT current_setting('application_name')"))
+
+    @click.group()
+    def root() -> None: ...
+
+    @root.group()
+    def thing() -> None: ...
+
+    @thing.command()
+    def add() -> None:
+        click.echo(run_on(name, None, database))
+
+    environ = {**CLEAN, "CALLHOME_DATABASE_URL": None}
+    assert CliRunner().invoke(root, ["thing", "add"], env=environ).output == "callhome thing\n"
+    assert run_on(name, None, database) == "callhome command"

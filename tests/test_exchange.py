@@ -7,6 +7,7 @@ import gc
 import gzip
 import logging
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -17,9 +18,12 @@ from callhome.ingest.connection import BATCHES_IN_LINE
 from callhome.ingest.exchange import REFUSED_BYTES
 from callhome.ingest.reasons import Reason, Refused
 from callhome.ingest.turns import Turns
+from callhome.releases.model import Level, Notice
 from listener import LIVEZ, PING, HeldCommit, get, listening, post, until
 
 OLD = "/ping?product=es&version=1&install=0123456789"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+NOTICE = Notice(1, None, "Hi.", Level.INFO, None, None, None, LONG_AGO, None)
 STORE_SAYS_NO = {0: Refused(Reason.REFUSED_BY_STORE, "no", "version")}
 
 
@@ -32,6 +36,28 @@ async def test_answer_waits_for_the_commit() -> None:
             await asyncio.wait_for(client.reader.read(1), 0.05)
         listener.commit.settle()
         assert (await client.answer()).status == 204
+
+
+async def test_advice_is_the_answer_of_a_durable_ping() -> None:
+    """What there is to say comes with the answer, as JSON that is never cached; old requests and batches hear none."""
+    async with listening() as listener, listener.client() as client:
+        listener.server.advisor.set_notices([NOTICE])
+        ping, old, many = await client.send(post() + get(OLD) + post(PING, "", "/v1/pings")).answers(3)
+        assert (ping.status, orjson.loads(ping.body)) == (
+            200,
+            {"notices": [{"text": "Hi.", "level": "info"}]},
+        )
+        assert ping.headers["content-type"] == "application/json"
+        assert ping.headers["cache-control"] == "no-store"
+        assert (old.body, orjson.loads(many.body)) == (b"OK", {"stored": 1, "refused": []})
+
+
+async def test_advice_of_a_ping_that_is_refused_is_not_told() -> None:
+    """Whoever isn't stored hears why, and nothing else."""
+    async with listening(HeldCommit(refused=STORE_SAYS_NO)) as listener:
+        listener.server.advisor.set_notices([NOTICE])
+        answer = await listener.ask(post())
+        assert (answer.status, b"notices" in answer.body) == (422, False)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +119,7 @@ async def test_client_that_is_gone_is_no_trouble(caplog: pytest.LogCaptureFixtur
 async def test_fault_of_our_own_is_500_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """A defect answers 500, leaves the connection alive, and does not flood the log."""
     async with listening() as listener, listener.client() as client:
-        listener.server.row = None  # type: ignore[assignment]
+        listener.server.enrich = None  # type: ignore[assignment]
         with caplog.at_level(logging.ERROR):
             answers = await client.send(post() * 3 + post(PING, "", "/v1/pings") + LIVEZ).answers(5)
         # A line of a batch that meets the defect fails the batch: its other lines would meet it too.
@@ -173,13 +199,13 @@ async def test_batches_let_others_go_first() -> None:
         ticks, turn, turns = count(), 0, list[tuple[int, str]]()
         loop = asyncio.get_running_loop()
         listener.server.turns = Turns(loop.call_soon, 10, lambda: next(ticks))
-        plain_row = listener.server.row
+        plain_enrich = listener.server.enrich
 
-        def row(ping: Any, *args: Any) -> bytes:
+        def enrich(ping: Any, *args: Any) -> Any:
             turns.append((turn, ping.version))
-            return plain_row(ping, *args)
+            return plain_enrich(ping, *args)
 
-        listener.server.row = row  # type: ignore[assignment]
+        listener.server.enrich = enrich  # type: ignore[method-assign]
         clients = [await stack.enter_async_context(listener.client()) for _ in range(5)]
         for number, client in enumerate(clients):
             client.send(batch(*[PING.replace(b"1.2", b"%d" % number)] * 100))

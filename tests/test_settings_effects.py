@@ -134,6 +134,13 @@ async def legacy_always_ok(site: Site) -> None:
     assert (await site.ask(get("/ping?product=es"))).body == b"OK"
 
 
+async def next_s(site: Site) -> None:
+    """Answers say when to ping again."""
+    answer = await site.ask(post(ping(version=site.version(next_s))))
+    assert answer.status == 200
+    assert 900 <= json.loads(answer.body)["next_s"] <= 1_100
+
+
 async def viewers(site: Site) -> None:
     """With no seat every viewer is turned away."""
     status = 101
@@ -243,7 +250,7 @@ EFFECTS: dict[str, Effect] = {
     effect.__name__: effect
     for effect in (
         *(secret, ingest_listen, console_listen, console_hosts, trusted_proxies, geo_database),
-        *(legacy_paths, legacy_fields, legacy_always_ok, viewers, retention_days),
+        *(legacy_paths, legacy_fields, legacy_always_ok, viewers, retention_days, next_s),
         *(header_s, body_s, keepalive_s, batch_pings, commit_s, connections, pending_pings, pending_bytes),
     )
 }
@@ -261,6 +268,7 @@ GROUPS: tuple[dict[str, Any], ...] = (
         "legacy_always_ok": "true",
         "viewers": 0,
         "retention_days": 100,
+        "next_s": 1_000,
         "header_s": 0.3,
         "body_s": 0.3,
         "keepalive_s": 0.3,

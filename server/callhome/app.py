@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .ingest.server import TURNED_AWAY, IngestServer
 from .live.counters import Counters
 from .live.feed import Feed, Source
 from .live.push import Hub
+from .releases.advice import Advisor
 from .settings import Listen, Settings
 from .store import live as store_live
 from .store import schema
@@ -105,7 +107,10 @@ class App:
         counters = Counters()
         hub = Hub(counters, viewers_max=settings.viewers)
         stack.callback(hub.close)
-        catalog = await stack.enter_async_context(Catalog(dsn))
+        catalog = Catalog(dsn)
+        advisor = Advisor(catalog.product_ids, settings.next_s, time.time())
+        catalog.advise(advisor)
+        await stack.enter_async_context(catalog)
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
         await stack.enter_async_context(Feed(_source(dsn), counters, hub))
         console = await stack.enter_async_context(
@@ -116,7 +121,7 @@ class App:
         commit = await stack.enter_async_context(_committing(settings, tally))
         commit.on_commit = keeper.wake
         ingest = await stack.enter_async_context(
-            IngestServer(_ingest_config(settings, shares.ingest), enricher, countries, commit, tally)
+            IngestServer(_ingest_config(settings, shares.ingest), enricher, countries, commit, tally, advisor)
         )
         stack.push_async_callback(_drain, ingest, commit, settings.stop_s)
         self._addresses = Addresses(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from .database import run
 from .options import config, database_url
 
 if TYPE_CHECKING:
-    from ..store.connection import Connection
     from ..store.products import Product
-
-_T = TypeVar("_T")
 
 
 @click.group()
@@ -47,7 +42,7 @@ def add(key: str, name: str | None, config: Path | None, database_url: str | Non
 
     name = None if name is None else name.strip()
     products.check(key, name)  # before a connection is made for nothing
-    is_new, called = _run(lambda connection: products.add(connection, key, name), config, database_url)
+    is_new, called = run(lambda connection: products.add(connection, key, name), config, database_url)
     click.echo(f"{key} is registered as {called!r}" if is_new else f"{key} was there; its name is {called!r}")
 
 
@@ -62,7 +57,7 @@ def list_(as_json: bool, config: Path | None, database_url: str | None) -> None:
     """
     from ..store import products
 
-    found = _run(products.list_all, config, database_url)
+    found = run(products.list_all, config, database_url)
     if as_json:
         keys = [{"key": one.key, "name": one.name, "created_at": one.created_at.isoformat()} for one in found]
         click.echo(json.dumps(keys, ensure_ascii=False, indent=2))
@@ -71,29 +66,6 @@ def list_(as_json: bool, config: Path | None, database_url: str | None) -> None:
     else:
         for one in found:
             click.echo(f"{one.key}\t{one.name}\t{one.created_at:%Y-%m-%d}")
-
-
-def _run(work: Callable[[Connection], Awaitable[_T]], config: Path | None, url: str | None) -> _T:
-    """Do ``work`` on a connection to the configured database."""
-    from ..settings import DatabaseSettings, load
-
-    dsn = load(DatabaseSettings, {"database_url": url}, config=config).database_url.dsn
-    return asyncio.run(_connected(dsn, work))
-
-
-async def _connected(dsn: str, work: Callable[[Connection], Awaitable[_T]]) -> _T:
-    """Do ``work`` on a connection of its own; cancelling it cancels the work and closes."""
-    import asyncpg
-
-    from ..store.connection import connect, where
-
-    connection = await connect(dsn, "product")
-    try:
-        return await work(connection)
-    except asyncpg.UndefinedTableError:
-        raise UsageError(f"{where(dsn)} has no tables of callhome yet: run `callhome db upgrade`") from None
-    finally:
-        await connection.close()
 
 
 def _print_table(products: list[Product]) -> None:

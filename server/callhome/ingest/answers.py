@@ -20,10 +20,12 @@ RETRY_AFTER_S: Final = (1, 10)
 class Answers:
     """Makes answers; ``no_content`` and ``ok`` are kept ready. :meth:`refresh` once a second.
 
+    ``json_head`` is the begin of a 200 with JSON: what follows it is the length, an empty line and the body.
+
     None has a Connection header; see :func:`with_connection`.
     """
 
-    __slots__ = ("_date", "_date_s", "no_content", "ok")
+    __slots__ = ("_date", "_date_s", "json_head", "no_content", "ok")
 
     def __init__(self, now_s: float) -> None:
         self._date_s = -1
@@ -36,6 +38,10 @@ class Answers:
             self._date = formatdate(now_s, usegmt=True).encode()
             self.no_content = b"HTTP/1.1 204 No Content\r\nDate: %b\r\n\r\n" % self._date
             self.ok = self.render(200, TEXT, b"OK")
+            self.json_head = (
+                b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+                b"Content-Length: " % self._date
+            )
 
     def render(self, status: int, content_type: bytes, body: bytes, headers: bytes = b"") -> bytes:
         """Return an answer with a body; ``headers`` are whole lines.

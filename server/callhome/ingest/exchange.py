@@ -103,9 +103,12 @@ class LivezExchange(Exchange):
 
 
 class PingExchange(Exchange):
-    """``POST /v1/ping``: one ping, 204 once it is durable."""
+    """``POST /v1/ping``: one ping; once it is durable, what there is to say to its sender, else 204.
 
-    __slots__ = ()
+    ``advice`` is that, made before the commit: nothing is looked up behind it.
+    """
+
+    __slots__ = ("advice",)
 
     def take(self, request: RequestReader, body: bytes) -> None:
         """Run the steps up to the submit; raise :class:`Refused`."""
@@ -121,14 +124,17 @@ class PingExchange(Exchange):
             self.failed(refused[0])
         else:  # as reply() does; this one is never a HEAD
             connection = self.connection
-            self.answer = connection.server.answers.no_content
+            answers, advice = connection.server.answers, self.advice
+            self.answer = answers.no_content if advice is None else answers.json_head + advice
             connection.flush()
 
     def _submit(self, ping: Ping, forwarded: bytes) -> None:
         connection = self.connection
         server = connection.server
         address, country = connection.origin.of(forwarded)
-        server.submit_one(server.row(ping, address, country, time()), self)
+        row, install, license = server.enrich(ping, address, country, time())
+        self.advice = server.advise(ping.product, ping.version, ping.channel, license, install)
+        server.submit_one(row, self)
 
 
 class LegacyExchange(PingExchange):
@@ -140,8 +146,11 @@ class LegacyExchange(PingExchange):
         """Run the steps up to the submit; raise :class:`Refused`."""
         query = request.url.partition(b"?")[2].partition(b"#")[0]
         form = body if request.method == b"POST" else b""
-        fields = self.connection.server.config.legacy_fields
-        self._submit(decode_legacy(query, form, fields), request.forwarded)
+        connection = self.connection
+        server = connection.server
+        ping = decode_legacy(query, form, server.config.legacy_fields)
+        address, country = connection.origin.of(request.forwarded)
+        server.submit_one(server.enrich(ping, address, country, time())[0], self)
 
     def settled(self, refused: Mapping[int, Refused]) -> None:
         """The row is durable, or refused by the store."""
@@ -218,7 +227,7 @@ class BatchExchange(Exchange):
             for number, line in enumerate(lines):
                 if line:
                     try:
-                        rows.append(server.row(decode_ping(line), address, country, time()))
+                        rows.append(server.enrich(decode_ping(line), address, country, time())[0])
                         self._row_lines.append(number)
                     except Refused as error:
                         self._refuse_line(number, error)

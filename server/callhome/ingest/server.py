@@ -21,6 +21,7 @@ from .turns import Turns
 
 if TYPE_CHECKING:
     from ..metrics import Tally
+    from ..releases.advice import Advisor
     from .enrich import Enricher
 
 # Connections beyond the bound that are told 503 at the same time; any more are cut without a word.
@@ -48,19 +49,27 @@ class IngestServer:
     ``port`` is the one that is listened on; asked for 0, the one the system gave.
 
     What connections use: ``clock_s`` (the loop's time at the last sweep), ``answers``, ``routes``, the steps
-    ``country_of``, ``row`` and ``submit_one``, ``tally``, ``call_soon``, ``turns`` for batches, and
+    ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``tally``, ``call_soon``, ``turns`` for batches, and
     ``batch_bytes``, what these have set aside.
     """
 
     def __init__(
-        self, config: IngestConfig, enricher: Enricher, countries: CountryLookup, commit: Commit, tally: Tally
+        self,
+        config: IngestConfig,
+        enricher: Enricher,
+        countries: CountryLookup,
+        commit: Commit,
+        tally: Tally,
+        advisor: Advisor,
     ) -> None:
         self.config = config
         self.tally = tally
         self.commit = commit
         self.pipeline = config.pipeline
         self.country_of: Callable[[str], str] = countries.country_of
-        self.row = enricher.row
+        self.enrich = enricher.enrich
+        self.advisor = advisor
+        self.advise = advisor.advise
         self.submit_one = commit.submit_one
         self.routes = Routes(config)
         self.answers = Answers(time.time())
@@ -190,7 +199,9 @@ class IngestServer:
         """Advance the clock and the Date; close what is past its deadline: one timer for all connections."""
         self._timer = self._loop.call_later(self.config.sweep_s, self._sweep)
         now_s = self.clock_s = self._loop.time()
-        self.answers.refresh(time.time())
+        now_unix_s = time.time()
+        self.answers.refresh(now_unix_s)
+        self.advisor.refresh(now_unix_s)
         for connection in tuple(self.connections):
             if connection.deadline_s <= now_s or connection.write_deadline_s <= now_s:
                 connection.expire()

@@ -1,42 +1,71 @@
-"""The catalogue in memory: the registered products, refreshed within a moment of a change in the database."""
+"""The catalogue in memory: products, releases, notices, licenses; refreshed within a moment of a change in the database."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ..persistent import Persistent, cut_after
-from . import products
+from . import licenses, notices, products, releases
 from .connection import Connection, connect
+
+if TYPE_CHECKING:
+    from ..licenses.model import Terms
+    from ..releases.model import Notice, Release
 
 # A notification can be lost with its connection in ways that only time tells.
 _REFRESH_S: Final = 10.0
+# The same for licenses, of which there may be a hundred thousand: reading those takes a second.
+_LICENSES_REFRESH_S: Final = 300.0
+# Reading them takes the event loop as long as it takes: many changes in a row are told at once, for a fifth of the time.
+_LICENSES_PAUSE_SHARE: Final = 4.0
 # Reading some hundred products takes milliseconds: no answer for so long is no connection.
 _QUERY_S: Final = 10.0
+_LICENSES_QUERY_S: Final = 60.0
+
+
+class Advised(Protocol):
+    """What is told of releases, notices and licenses: `callhome.releases.advice.Advisor`."""
+
+    def set_releases(self, releases: Iterable[Release]) -> None:
+        """Know these, and no others."""
+
+    def set_notices(self, found: Sequence[Notice]) -> None:
+        """Know these, and no others."""
+
+    def set_licenses(self, licenses: Mapping[bytes, Terms]) -> None:
+        """Know these, and no others."""
 
 
 class Catalog:
-    """Which products may call home: ``product_ids`` maps key to number, and changes in place.
+    """What ingest must know. ``product_ids`` maps the keys of products to numbers, and changes in place.
 
-    An async context manager; it is filled when entered, and keeps what it has while the database is away.
+    An async context manager; it is filled when entered, and keeps what it has while the database is away. `advise`
+    names whom to tell of everything else, before it is entered.
     """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._ids: dict[str, int] = {}
         self.product_ids: Mapping[str, int] = MappingProxyType(self._ids)
+        self._advised: Advised | None = None
         self._changed = asyncio.Event()
+        self._licenses_due_s = self._licenses_free_s = 0.0
         self._session = Persistent("catalogue", partial(connect, dsn, "catalogue"), self._follow)
+
+    def advise(self, advised: Advised) -> None:
+        """Keep that one informed of releases, notices and licenses."""
+        self._advised = advised
 
     async def __aenter__(self) -> Self:
         """Fill it, then follow changes. Raises `StoreUnavailable` and what asyncpg raises. Cancelling it: neither."""
         connection = await connect(self._dsn, "catalogue")
         try:
-            with cut_after(connection, _QUERY_S):
-                await self._refresh(connection)
+            await self._refresh(connection)
         finally:
             connection.terminate()
         await self._session.__aenter__()
@@ -49,20 +78,43 @@ class Catalog:
     async def _follow(self, connection: Connection) -> None:
         connection.add_termination_listener(lambda _: self._changed.set())
         with cut_after(connection, _QUERY_S):
-            await connection.add_listener(products.CATALOG_CHANNEL, lambda *_: self._changed.set())
+            await connection.add_listener(products.CATALOG_CHANNEL, self._hear)
+        self._licenses_due_s = 0.0  # whatever was told while nobody listened
         while True:
             self._changed.clear()
-            with cut_after(connection, _QUERY_S):
-                await self._refresh(connection)
+            await self._refresh(connection)
             self._session.went_well()
             try:
-                async with asyncio.timeout(_REFRESH_S):
+                async with asyncio.timeout(self._wait_s()):
                     await self._changed.wait()
             except TimeoutError:
                 pass
 
+    def _hear(self, _connection: Any, _pid: int, _channel: str, what: Any) -> None:
+        if what == products.LICENSES_CHANGED:
+            self._licenses_due_s = 0.0
+        self._changed.set()
+
+    def _wait_s(self) -> float:
+        due_s = max(self._licenses_due_s, self._licenses_free_s)
+        return max(0.0, min(_REFRESH_S, due_s - time.monotonic()))
+
     async def _refresh(self, connection: Connection) -> None:
-        found = {product.key: product.id for product in await products.list_all(connection)}
-        self._ids.update(found)
-        for gone in self._ids.keys() - found.keys():
-            del self._ids[gone]
+        with cut_after(connection, _QUERY_S):
+            found = {product.key: product.id for product in await products.list_all(connection)}
+            self._ids.update(found)
+            for gone in self._ids.keys() - found.keys():
+                del self._ids[gone]
+            if self._advised is None:
+                return
+            self._advised.set_releases(await releases.current(connection))
+            self._advised.set_notices(await notices.current(connection))
+        begun_s = time.monotonic()
+        if begun_s >= max(self._licenses_due_s, self._licenses_free_s):
+            self._licenses_due_s = begun_s + _LICENSES_REFRESH_S  # sooner, if a change is told meanwhile
+            with cut_after(connection, _LICENSES_QUERY_S):
+                self._advised.set_licenses(
+                    {key_hash: terms async for key_hash, terms in licenses.load_terms(connection)}
+                )
+            ended_s = time.monotonic()
+            self._licenses_free_s = ended_s + _LICENSES_PAUSE_SHARE * (ended_s - begun_s)

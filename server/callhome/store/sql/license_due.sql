@@ -1,0 +1,6 @@
+-- $1 today. The days since the last count are counted, too: nobody may have been there to count them.
+INSERT INTO license_touched (license, day)
+SELECT s.license, s.counted_day
+FROM license_state s
+WHERE s.counted_day < $1
+  AND (s.seats_used > 0 OR EXISTS (SELECT FROM finding f WHERE f.license = s.license AND f.state <> 'closed'))
