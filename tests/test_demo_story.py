@@ -16,6 +16,7 @@ from callhome.demo.story import PRODUCTS, Install, hour_weight, installs, local_
 from callhome.demo.world import Country, countries
 from callhome.ingest.decode import decode_ping
 from callhome.ingest.geo import Countries
+from callhome.ingest.model import Ping
 from callhome.store.ids import id_ms
 
 DAYS = 89
@@ -126,7 +127,26 @@ def test_each_line_is_a_ping_of_its_day() -> None:
         install = of[ping.install]
         assert not install.is_old
         assert install.is_there(40)
-        assert (ping.product, ping.version) == (install.product.key, install.release(40).version)
+        assert ping.product == install.product.key
+        assert install.is_cloned or ping.version == install.release(40).version
+
+
+def test_a_cloned_install_has_two_versions_within_minutes() -> None:
+    """Two machines with one id: their pings of a day alternate between a release and the one before it."""
+    (clone,) = [install.id for install in fleet() if install.is_cloned][:1]
+    lines = [decode_ping(line) for batch in day(40, 3_000) for line in batch.body.split(b"\n")]
+    mine = sorted(
+        (ping for ping in lines if ping.install == clone and ping.id), key=lambda ping: str(ping.id)
+    )
+    turns = [ping.version for ping in mine if "11:00" <= when(ping) <= "11:08"]
+    assert len(turns) >= 6
+    assert all(one != other for one, other in zip(turns, turns[1:], strict=False))
+
+
+def when(ping: Ping) -> str:
+    """The time of day of a ping's id."""
+    assert ping.id is not None
+    return f"{datetime.fromtimestamp(id_ms(ping.id.bytes) / 1000, UTC):%H:%M}"
 
 
 def test_a_day_sent_again_is_the_same() -> None:

@@ -22,6 +22,12 @@ _LINES: Final = 1_000
 _GROWTH: Final = 0.33
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
+# Two machines with one id restart in turns, as after a power cut.
+_CLONE_PINGS: Final = 6
+_CLONES_AT_MS: Final = 11 * _HOUR_MS
+_CLONE_APART_MS: Final = 90_000
+# Their pings are at most a tenth of a day's.
+_CLONES_RARE: Final = 10 * _CLONE_PINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +55,19 @@ class Writer:
             for install in installs
         ]
 
-    def ping(self, number: int, day: int, at_ms: int, bits: int) -> bytes:
-        """The ping that install ``number`` sends on a day of the story, at a Unix time; ``bits`` are 74 random ones."""
+    def ping(self, number: int, day: int, at_ms: int, bits: int, behind: int = 0) -> bytes:
+        """The ping that install ``number`` sends on a day of the story, at a Unix time; ``bits`` are 74 random ones.
+
+        ``behind``: by how many releases it is behind, if there are so many.
+        """
         head, days, tails, installed, lag_days = self._parts[number]
         taken = bisect_right(days, day - lag_days) - 1
         # A UUIDv7: 48 bits of time, then random ones but for version and variant.
         id = b"%08x-%04x-7%03x-%04x-%012x" % (
             at_ms >> 16, at_ms & 0xFFFF, bits >> 62, 0x8000 | bits >> 48 & 0x3FFF, bits & 0xFFFF_FFFF_FFFF,
         )  # fmt: skip
-        return head + id + tails[taken if taken > installed else installed]
+        release = taken if taken > installed else installed
+        return head + id + tails[release - behind if behind <= release else release]
 
 
 def _tail(release: Release) -> bytes:
@@ -94,13 +104,21 @@ def batches(
     # Whoever is new calls home on its first day.
     callers = [number for number in there if installs[number].first_day == day > 0][:pings]
     cumulative = list(accumulate(installs[number].eagerness for number in there))
-    callers += rng.choices(there, cum_weights=cumulative, k=pings - len(callers))
+    clones = [number for number in there if installs[number].is_cloned][: pings // _CLONES_RARE]
+    left = pings - len(clones) * _CLONE_PINGS
+    callers += rng.choices(there, cum_weights=cumulative, k=max(0, left - len(callers)))
     midnight_ms = (begins + timedelta(day) - date(1970, 1, 1)).days * _DAY_MS
     lines, bits = defaultdict[str, list[bytes]](list), rng.getrandbits
-    for number, hour in zip(callers, local_hours(pings, rng), strict=True):
+    for number, hour in zip(callers[:left], local_hours(left, rng), strict=True):
         country = installs[number].country
         at_ms = int((hour - country.utc_offset_h) * _HOUR_MS) % _DAY_MS
         lines[country.code].append(writer.ping(number, day, midnight_ms + at_ms, bits(74)))
+    for number in clones:
+        for turn in range(_CLONE_PINGS):
+            at_ms = midnight_ms + _CLONES_AT_MS + turn * _CLONE_APART_MS
+            lines[installs[number].country.code].append(
+                writer.ping(number, day, at_ms, bits(74), behind=turn % 2)
+            )
     return [
         Batch(country_code, b"\n".join(some), len(some))
         for country_code, all_lines in lines.items()

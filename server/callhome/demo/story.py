@@ -28,9 +28,11 @@ _TODAY: Final = 0.1
 _GONE: Final = 0.15
 # Of the installs of a licensed product, those with a license.
 _LICENSED: Final = 0.75
-# Licenses of which more copies run than were sold, and licenses that have ended.
-_OVERUSED: Final = 0.04
-_EXPIRED: Final = 0.05
+# Licenses of which more copies run than were sold, and licenses that have ended: some dozens of some thousands.
+_OVERUSED: Final = 0.006
+_EXPIRED: Final = 0.006
+# Install ids that run on two machines, since somebody copied a virtual machine: one in so many of a product.
+_CLONED: Final = 4_000
 # Of one product, copies of a version that was written before there was JSON.
 _OLD: Final = 0.05
 OLD_VERSION: Final = "3.2.9"
@@ -89,6 +91,7 @@ class Install:
     lag_days: float
     eagerness: float
     is_old: bool
+    is_cloned: bool
 
     def is_there(self, day: int) -> bool:
         """Whether it is installed on a day."""
@@ -137,6 +140,7 @@ PRODUCTS: Final = (
 
 
 OLD_OF: Final = PRODUCTS[1]
+CLONED_OF: Final = PRODUCTS[0]
 
 
 def installs(count: int, days: int, countries: Sequence[Country], seed: int) -> list[Install]:
@@ -202,6 +206,7 @@ def _install(
         lag_days=NEVER_DAYS if rng.random() < _NEVER else rng.lognormvariate(0, _LAG_SPREAD) * _LAG_DAYS,
         eagerness=rng.paretovariate(1.6),
         is_old=product is OLD_OF and there and rng.random() < _OLD,
+        is_cloned=product is CLONED_OF and there and not leaves and number % _CLONED < 2,
     )
 
 

@@ -1,0 +1,112 @@
+"""What the demo's vendor has registered: products, releases with their days, notices, and licenses as they were sold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from ..licenses.badlines import BadLines
+from ..licenses.fields import Sold
+from ..licenses.keys import KeyHasher
+from ..licenses.model import Counts, Use
+from ..releases.model import Level, Severity
+from ..store import licenses, notices, products, releases
+from ..store.connection import Connection
+from .story import PRODUCTS, Install, License
+
+# Invented names, as such companies have them; a number tells those of the same name apart.
+_NAMES: Final = (
+    "Alder Works", "Baltic Freight", "Cedar Clinic", "Delta Printing", "Elm Street Dental", "Fjord Engineering",
+    "Garonne Conseil", "Harbour Foods", "Iris Optics", "Juniper Textiles", "Kestrel Air", "Loire Habitat", "Maple Legal",
+    "Northwind Energy", "Oslo Instruments", "Prairie Seeds", "Quay Logistics", "Rhône Mécanique", "Summit Schools",
+    "Tidewater Bank",
+)  # fmt: skip
+_SITE: Final = "https://www.example.com"
+# The version that mends what a researcher has found, and the last that has it.
+_SECURITY: Final = {("studio", "12.1.1"), ("server", "5.0.1")}
+_RECOMMENDED: Final = {("studio", "12.0.1"), ("server", "5.0.0"), ("field", "2026.10")}
+# Of every so many licenses one counts people, one is for those who share seats, and one may be exceeded.
+_PEOPLE: Final = 11
+_SHARED: Final = 13
+_LENIENT: Final = 7
+# People of an install, at most as a rule.
+_USERS: Final = 25
+
+
+async def register(connection: Connection, secret: bytes, begins: date, installs: Sequence[Install]) -> None:
+    """Register all that the story knows; ``begins`` is its day 0. Doing it again changes nothing.
+
+    Cancelling it leaves some of it out.
+    """
+    for product in PRODUCTS:
+        await products.add(connection, product.key, product.name)
+        for release in product.releases:
+            place = f"{_SITE}/{product.key}/{release.version}"
+            mark = (product.key, release.version)
+            await releases.add(
+                connection,
+                releases.Given(
+                    product.key,
+                    release.version,
+                    day=begins + timedelta(release.day),
+                    severity=_severity(mark),
+                    url=place,
+                    notes_url=f"{place}/notes",
+                ),
+            )
+    if not await notices.list_all(connection, over=True):
+        await _notices(connection)
+    sold = sorted({install.license for install in installs if install.license}, key=lambda one: one.key)
+    hasher = KeyHasher(secret)
+    # A demo that is kept has them all already.
+    await licenses.import_many(connection, _lines(sold, hasher, begins), _GIVEN, BadLines())
+
+
+def _severity(mark: tuple[str, str]) -> Severity:
+    if mark in _SECURITY:
+        return Severity.SECURITY
+    return Severity.RECOMMENDED if mark in _RECOMMENDED else Severity.NORMAL
+
+
+async def _notices(connection: Connection) -> None:
+    now = datetime.now(UTC)
+    await notices.add(
+        connection,
+        notices.Given(
+            "Example Server 4 is supported until the end of next quarter.",
+            level=Level.WARNING,
+            product="server",
+            to_version="4.9.1",
+            url=f"{_SITE}/server/support",
+        ),
+    )
+    await notices.add(
+        connection,
+        notices.Given("Our support is closed on Friday.", product=None, ends_at=now + timedelta(days=7)),
+    )
+
+
+# What is given of a license beside what must be.
+_GIVEN: Final = ("counts", "use", "starts", "ends", "overage")
+
+
+def _lines(sold: Sequence[License], hasher: KeyHasher, begins: date) -> Iterator[tuple[int, Sold]]:
+    for number, license in enumerate(sold):
+        name = _NAMES[number % len(_NAMES)]
+        counts = Counts.USER if number % _PEOPLE == 0 else Counts.INSTALL
+        yield (
+            number + 1,
+            Sold(
+                *hasher(license.key),
+                customer=name if number < len(_NAMES) else f"{name} {number // len(_NAMES) + 1}",
+                product=license.product,
+                seats=license.seats * (_USERS if counts is Counts.USER else 1),
+                counts=counts,
+                use=Use.CONCURRENT if number % _SHARED == 0 else Use.NAMED,
+                starts=begins - timedelta(days=365 - license.ends % 365),
+                ends=begins + timedelta(license.ends),
+                overage=Decimal("1.25") if number % _LENIENT == 0 else Decimal(1),
+            ),
+        )
