@@ -48,6 +48,7 @@ TERMS = {
     *("ping", "duplicate", "time", "day", "late-ping", "license"),
     *("install", "weak-install", "country", "build-in-use", "update", "unverified"),
     *("active-installs", "users", "launches", "today", "last-30-days"),
+    *("release", "notice"),
 }
 
 

@@ -30,8 +30,8 @@ _SPELLED: Final = {"a": "alpha", "b": "beta", "rc": "rc"}
 
 # Whether it is a number, the number, the text: of an identifier between two dots.
 _Identifier = tuple[int, int, str]
-# Readable or not; epoch; numbers; before (1), in (2) or after (3) the pre-releases, and which; post-release; whether
-# it is no dev-release, and which; local version; the text of what can't be read.
+# Readable or not; epoch; numbers; final or before that; identifiers of the pre-release; post-release; whether it is no
+# dev-release, and which; local version; the text of what can't be read.
 SortKey = tuple[
     int,
     int,
@@ -43,6 +43,7 @@ SortKey = tuple[
     tuple[_Identifier, ...],
     str,
 ]
+_NO_IDENTIFIERS: Final[tuple[_Identifier, ...]] = ()
 _NO_POST: Final = -1
 _NO_DEV: Final = (1, 0)
 
@@ -81,18 +82,17 @@ def step(before: str, after: str) -> Literal["upgrade", "downgrade", "same"]:
 
 def _pep440_key(version: Version) -> SortKey:
     """As ``packaging`` compares: 1.0.dev1 < 1.0a1 < 1.0 < 1.0+x < 1.0.post1."""
-    phase = 3
-    before: tuple[_Identifier, ...] = ()
+    is_final, before = 1, _NO_IDENTIFIERS
     if version.pre is not None:
         name, number = version.pre
-        phase, before = 2, ((1, 0, _SPELLED[name]), (0, number, ""))
+        is_final, before = 0, ((1, 0, _SPELLED[name]), (0, number, ""))
     elif version.post is None and version.dev is not None:
-        phase = 1
+        is_final = 0  # without an identifier, hence before every pre-release
     return (
         1,
         version.epoch,
         _without_zeros(version.release),
-        phase,
+        is_final,
         before,
         _NO_POST if version.post is None else version.post,
         _NO_DEV if version.dev is None else (0, version.dev),
@@ -112,9 +112,9 @@ def _semver_key(numbers: str, before: str | None) -> SortKey:
     """As SemVer's precedence: numbers below texts, fewer identifiers below more; build metadata doesn't count."""
     release = _without_zeros(tuple(int(part) for part in numbers.split(".")))
     if before is None:
-        return (1, 0, release, 3, (), _NO_POST, _NO_DEV, (), "")
+        return (1, 0, release, 1, _NO_IDENTIFIERS, _NO_POST, _NO_DEV, (), "")
     identifiers = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in before.split("."))
-    return (1, 0, release, 2, identifiers, _NO_POST, _NO_DEV, (), "")
+    return (1, 0, release, 0, identifiers, _NO_POST, _NO_DEV, (), "")
 
 
 def _without_zeros(numbers: tuple[int, ...]) -> tuple[int, ...]:
