@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import UsageError
-from .kinds import DatabaseUrl, Listen, Network, SmtpUrl
+from .kinds import DatabaseUrl, Listen, Network
+from .mail import SmtpUrl
 from .sources import Collected, collect
 from .table import TABLE, DatabaseSettings, Row, SecretSettings, Settings
 

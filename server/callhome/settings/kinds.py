@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-
-from .. import addresses
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -62,32 +60,11 @@ class DatabaseUrl:
         return f"DatabaseUrl({str(self)!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpUrl:
-    """A mail server: ``tls`` is ``starttls`` (required, never left out), ``implicit`` or ``none``."""
-
-    host: str
-    port: int
-    tls: str
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        scheme = next(scheme for scheme, (tls, _) in SMTP_SCHEMES.items() if tls == self.tls)
-        return f"{scheme}://{f'{self.user}:***@' if self.user else ''}{Listen(self.host, self.port)}"
-
-
-# Scheme -> how the connection is made safe, and the usual port (RFC 8314 for submission: 465 and 587).
-SMTP_SCHEMES: Final = MappingProxyType(
-    {"smtps": ("implicit", 465), "smtp+starttls": ("starttls", 587), "smtp": ("none", 25)}
-)
-
-
 def listen(value: object) -> Listen:
     """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT`` (every interface)."""
     if isinstance(value, Listen):
         return value
-    matched = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):(\d{1,5})", _text(value), re.ASCII)
+    matched = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):(\d{1,5})", text_of(value), re.ASCII)
     if not matched:
         raise ValueError(f"got {value!r}")
     if matched[1]:
@@ -104,7 +81,7 @@ def database_url(value: object) -> DatabaseUrl:
     """A PostgreSQL URL whose parts are unambiguous, so that its password can be told from the rest."""
     if isinstance(value, DatabaseUrl):
         return value
-    url = _text(value)
+    url = text_of(value)
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("it doesn't begin with postgresql:// (not shown: it may hold a password)")
     rest = url.partition("://")[2]
@@ -123,55 +100,9 @@ def database_url(value: object) -> DatabaseUrl:
     return DatabaseUrl(url)
 
 
-def smtp_url(value: object) -> SmtpUrl:
-    """``smtps://``, ``smtp+starttls://`` or ``smtp://``, then ``[USER:PASSWORD@]HOST[:PORT]``."""
-    if isinstance(value, SmtpUrl):
-        return value
-    text = _text(value, shown=False)
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in SMTP_SCHEMES:
-        raise ValueError(
-            f"it doesn't begin with {', '.join(f'{name}://' for name in SMTP_SCHEMES)} (not shown)"
-        )
-    login, at, place = rest.removesuffix("/").rpartition("@")
-    user, colon, password = login.partition(":")
-    if re.search(r"[@/?#\s]", login) or (at and not (user and colon and password)):
-        raise ValueError(
-            "expected USER:PASSWORD before @, with @ / ? # : and blanks in them as %XX (not shown)"
-        )
-    matched = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", place, re.ASCII)
-    if not matched:
-        raise ValueError("what follows :// or @ is not HOST or HOST:PORT (not shown)")
-    tls, usual_port = SMTP_SCHEMES[scheme]
-    if at and tls == "none":
-        raise ValueError("a password is sent only over TLS: use smtp+starttls:// or smtps://")
-    _check_port(matched[3])
-    port = int(matched[3]) if matched[3] else usual_port
-    login_parts = (unquote(user), unquote(password)) if at else (None, None)
-    return SmtpUrl(matched[1] or matched[2], port, tls, *login_parts)
-
-
-def mail_address(value: object) -> str:
-    """An e-mail address."""
-    try:
-        return addresses.checked(_text(value))
-    except addresses.InvalidAddress as error:
-        raise ValueError(f"got {value!r}") from error
-
-
-def web_url(value: object) -> str:
-    """``http://`` or ``https://``, host and perhaps port and path, without a slash at its end."""
-    text = _text(value).rstrip("/")
-    if not re.fullmatch(
-        r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[\w./~-]*)?", text, re.ASCII
-    ):
-        raise ValueError(f"got {value!r}")
-    return text
-
-
 def secret(value: object) -> SecretStr:
     """The key of the pseudonyms."""
-    revealed = value.get_secret_value() if isinstance(value, SecretStr) else _text(value, shown=False)
+    revealed = value.get_secret_value() if isinstance(value, SecretStr) else text_of(value, shown=False)
     if len(revealed) < SECRET_CHARACTERS:
         raise ValueError(f"it has {len(revealed)} characters (not shown)")
     return SecretStr(revealed)
@@ -218,7 +149,7 @@ def fields(value: object) -> Mapping[str, str]:
 
 def readable_file(value: object) -> Path:
     """A file that can be read now."""
-    path = value if isinstance(value, Path) else Path(_text(value))
+    path = value if isinstance(value, Path) else Path(text_of(value))
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
     if not os.access(path, os.R_OK):
@@ -257,7 +188,7 @@ def _check_places(authority: str) -> None:
         matched = re.fullmatch(r"(?:\[[\w:.%]+\]|[\w.%-]+)(?::(\d{1,5}))?", place, re.ASCII)
         if matched is None:
             raise ValueError("what follows the user and password is not HOST or HOST:PORT (not shown)")
-        _check_port(matched[1])
+        check_port(matched[1])
 
 
 def _check_parameters(query: str) -> None:
@@ -268,17 +199,19 @@ def _check_parameters(query: str) -> None:
             raise ValueError("what follows ? is not NAME=VALUE&NAME=VALUE with plain names (not shown)")
         if name == "port":
             for port in value.split(","):
-                _check_port(port)
+                check_port(port)
         elif name == "host" and "" in value.split(","):
             raise ValueError("the parameter host names a host that is empty")
 
 
-def _check_port(text: str | None) -> None:
+def check_port(text: str | None) -> None:
+    """Raise unless this is a port from 1 to 65535, or nothing."""
     if text is not None and not (text.isdecimal() and 0 < int(text) <= 65_535):
         raise ValueError("its port is not from 1 to 65535")
 
 
-def _text(value: object, *, shown: bool = True) -> str:
+def text_of(value: object, *, shown: bool = True) -> str:
+    """The text that was given; ``shown`` says whether a message may show what else was."""
     if not isinstance(value, str):
         raise ValueError(f"got {value!r}" if shown else f"it is of type {type(value).__name__}, not a text")
     return value
@@ -286,7 +219,7 @@ def _text(value: object, *, shown: bool = True) -> str:
 
 def _items(value: object) -> list[str]:
     """A comma separated text, or a list, as texts without the blanks around them."""
-    items = value if isinstance(value, list | tuple) else _text(value).split(",")
+    items = value if isinstance(value, list | tuple) else text_of(value).split(",")
     return [text for item in items if (text := str(item).strip())]
 
 

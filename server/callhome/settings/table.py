@@ -1,6 +1,8 @@
 """The settings table: every setting, its default, unit, bounds, help and reason, once.
 
 ``--help``, ``callhome settings``, ``docs/settings.md`` and every error message read this table.
+
+long: one table, and whoever looks for a setting looks here.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
-from . import kinds
+from . import kinds, mail
 
 PREFIX: Final = "CALLHOME_"
 
@@ -25,9 +27,9 @@ Paths = Annotated[tuple[str, ...], PlainValidator(kinds.paths)]
 Hosts = Annotated[tuple[str, ...], PlainValidator(kinds.hosts)]
 Fields = Annotated[Mapping[str, str], PlainValidator(kinds.fields)]
 File = Annotated[Path, PlainValidator(kinds.readable_file)]
-Smtp = Annotated[kinds.SmtpUrl, PlainValidator(kinds.smtp_url)]
-Address = Annotated[str, PlainValidator(kinds.mail_address)]
-WebUrl = Annotated[str, PlainValidator(kinds.web_url)]
+Smtp = Annotated[mail.SmtpUrl, PlainValidator(mail.smtp_url)]
+Address = Annotated[str, PlainValidator(mail.mail_address)]
+WebUrl = Annotated[str, PlainValidator(mail.web_url)]
 Whole = Annotated[int, BeforeValidator(kinds.no_truth)]
 Number = Annotated[float, BeforeValidator(kinds.no_truth)]
 
