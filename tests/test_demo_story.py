@@ -12,7 +12,7 @@ import pytest
 
 from callhome.demo.addresses import by_country
 from callhome.demo.history import Batch, Writer, batches, pings_by_day
-from callhome.demo.story import PRODUCTS, Install, hour_weight, installs, local_hours, spread
+from callhome.demo.story import LEAKED, PRODUCTS, Install, hour_weight, installs, local_hours, spread
 from callhome.demo.world import Country, countries
 from callhome.ingest.decode import decode_ping
 from callhome.ingest.geo import Countries
@@ -82,7 +82,10 @@ def test_some_licenses_are_overused_and_some_have_ended() -> None:
     over = [license for license, copies in used.items() if copies > license.seats]
     assert 0 < len(over) < 0.2 * len(used)
     assert any(license.ends < DAYS for license in used)
-    assert {install.license.product for install in fleet() if install.license} == {"studio", "server"}
+    leaked = [install for install in fleet() if install.license == LEAKED]
+    assert len(leaked) > 2 * LEAKED.seats
+    assert {install.first_day for install in leaked} == {DAYS}
+    assert {one.product for one in used} == {"studio", "server", "field"}
 
 
 def test_people_start_programs_in_their_morning() -> None:

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "release": "Released versions: add, list, withdraw; who is offered which.",
     "notice": "Messages to installed copies: add, list, withdraw.",
     "license": "Licenses as they were sold: add, import, list, revoke.",
+    "alert": "What is watched, and who is told.",
     "demo": "Show it all: a server with a database of its own, and a fleet all over the world that calls home.",
     "ping": "Send one ping and explain the answer.",
     "watch": "Follow the live counters, until Ctrl-C.",

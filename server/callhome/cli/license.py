@@ -76,7 +76,7 @@ def add(
 
     \b
     Examples:
-      callhome license add es --customer "Example Inc." --seats 50 --ends 2027-06-30 --generate
+      callhome license add es --customer "Example Inc." --seats 50 --generate
       callhome license add es --customer "Example Inc." --seats 80 < key.txt
     """
     from ..licenses import fields, keys

@@ -76,7 +76,7 @@ def show_usage(listed: Listed, found: Sequence[UsageDay], as_json: bool) -> None
         for each in days
     ]
     heads = ("day", "used", "seats", "allowed", "held", "active")
-    show(heads, rows, f"No usage of {name(listed)} was counted in these days.")
+    show(heads, rows, "No usage was counted in these days.")
 
 
 def _without_gaps(found: Sequence[UsageDay]) -> list[UsageDay]:

@@ -139,6 +139,8 @@ PRODUCTS: Final = (
 )  # fmt: skip
 
 
+# A key of a product that is free for most, posted on a forum: copies all over the world begin to use it today.
+LEAKED: Final = License("FI-7F3A1-0C2D9-5B8E4-11D60", "field", 5, 300)
 OLD_OF: Final = PRODUCTS[1]
 CLONED_OF: Final = PRODUCTS[0]
 
@@ -190,6 +192,8 @@ def _install(
     system = rng.choices(product.systems, [weight for *_, weight in product.systems])[0]
     leaves = there and rng.random() < _GONE * days / 90
     first_day = 0 if there else days if rng.random() < _TODAY else rng.randrange(days)
+    if product.key == LEAKED.product and first_day == days and number % 2:
+        license = LEAKED
     newest = bisect_right(product.releases, first_day, key=_day_of) - 1
     return Install(
         id=f"{rng.getrandbits(32):08x}-{rng.getrandbits(16):04x}-4{rng.getrandbits(12):03x}-8000-{number:012x}",

@@ -72,26 +72,11 @@ class Enricher:
             self._weak_install(ping.license, address) if weak else self._hash_install(ping.install.encode())
         )
         row = encode_row(
-            id,
-            install,
-            at_ms * 1000,
-            product,
-            ping.users,
-            EVENT_CODES[ping.event],
-            True,
-            weak,
-            country,
-            ping.version,
-            ping.build or "",
-            ping.os or "",
-            ping.os_version or None,
-            ping.arch or None,
-            ping.locale or None,
-            ping.channel or None,
-            license,
-            end,
+            id, install, at_ms * 1000, product, ping.users, EVENT_CODES[ping.event], True, weak, country,
+            ping.version, ping.build or "", ping.os or "", ping.os_version or None, ping.arch or None,
+            ping.locale or None, ping.channel or None, license, end,
             msgspec.json.encode(ping.extra) if ping.extra else None,
-        )
+        )  # fmt: skip
         return row, install, license
 
     def _license(self, text: str) -> tuple[bytes | None, str | None]:
