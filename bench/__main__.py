@@ -14,7 +14,18 @@ from . import workload
 from .command import RESULTS
 from .report import Figure, console, table
 
-SCRIPTS: Final = ("ingest", "saturate", "batch", "fanout", "rollup", "memory", "start", "frames", "answers")
+SCRIPTS: Final = (
+    "ingest",
+    "saturate",
+    "batch",
+    "fanout",
+    "rollup",
+    "memory",
+    "start",
+    "frames",
+    "answers",
+    "imports",
+)
 _CORES: Final = ("server", "database", "load")
 
 
