@@ -25,6 +25,7 @@ SCRIPTS: Final = (
     "frames",
     "answers",
     "imports",
+    "reports",
 )
 _CORES: Final = ("server", "database", "load")
 

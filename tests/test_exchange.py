@@ -205,7 +205,7 @@ async def test_batches_let_others_go_first() -> None:
             turns.append((turn, ping.version))
             return plain_enrich(ping, *args)
 
-        listener.server.enrich = enrich  # type: ignore[method-assign]
+        listener.server.enrich = enrich  # type: ignore[assignment]
         clients = [await stack.enter_async_context(listener.client()) for _ in range(5)]
         for number, client in enumerate(clients):
             client.send(batch(*[PING.replace(b"1.2", b"%d" % number)] * 100))

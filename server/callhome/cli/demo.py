@@ -102,7 +102,10 @@ def _free(place: Listen) -> Listen:
         with socket.create_server((place.host, place.port)):
             return place
     except OSError:
-        return Listen(place.host, 0)
+        pass
+    # A number, not 0: mails have to say where the console is before it listens.
+    with socket.create_server((place.host, 0)) as listener:
+        return Listen(place.host, int(listener.getsockname()[1]))
 
 
 class _Screen:
@@ -125,6 +128,7 @@ class _Screen:
         """Tell where the map is."""
         click.echo()
         click.echo(f"  The map:  {addresses.console.url}/map")
+        click.echo(f"  Mailbox:  {addresses.console.url}/demo/mailbox")
         click.echo(f"  Pings:    {addresses.ingest.url}")
         click.echo("  Ctrl-C ends it.")
         if self._days > _DAYS_SHOWN:

@@ -72,6 +72,13 @@ class Orders:
         return orjson.dumps(asdict(self)).decode()
 
 
+def installs_of(orders: Orders) -> list[Install]:
+    """All installs of a fleet with these orders: the same in each process."""
+    addresses = by_country()
+    world = [country for country in countries() if country.code in addresses]
+    return installs(max(len(world), orders.pings // _PINGS_OF_INSTALL), orders.days, world, orders.seed)
+
+
 class Fleet:
     """All installs, and what they send."""
 
@@ -79,9 +86,7 @@ class Fleet:
         self._orders = orders
         self._begins = date.fromisoformat(orders.begins)
         self._addresses = by_country()
-        world = [country for country in countries() if country.code in self._addresses]
-        count = max(len(world), orders.pings // _PINGS_OF_INSTALL)
-        self._installs = installs(count, orders.days, world, orders.seed)
+        self._installs = installs_of(orders)
         self._writer = Writer(self._installs)
         self._random = random.Random()
         self._answered = 0

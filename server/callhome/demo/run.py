@@ -22,11 +22,12 @@ from ..app import Addresses, App, settle, stop_signal
 from ..embedded.launcher import EmbeddedPostgres
 from ..errors import CallhomeError
 from ..metrics import Tally
-from ..settings import DatabaseUrl, Settings
-from ..store import products
-from ..store.connection import connect
-from .fleet import Orders
-from .story import PRODUCTS
+from ..settings import DatabaseUrl, Settings, SmtpUrl
+from ..store.connection import Connection, connect
+from . import vendor
+from .fleet import Orders, installs_of
+from .mailbox import Mailbox
+from .mailbox_page import MailboxPage
 
 # A quarter of a GB for the cache, and room for the bursts of the back-fill between two checkpoints. Vacuuming tables
 # that are still being filled takes a tenth of the time that filling them takes.
@@ -70,16 +71,20 @@ async def run(plan: Plan, settings: Settings, data: Path | None, told: Listener)
 
     Raises `CallhomeError` where something can't start, or the fleet ends by itself.
     """
-    async with EmbeddedPostgres(data, settings=POSTGRES, durable=data is not None) as postgres:
-        started = settings.model_copy(update={"database_url": DatabaseUrl(postgres.dsn)})
-        async with App(started) as app:
-            await _register(postgres.dsn)
+    async with (
+        EmbeddedPostgres(data, settings=POSTGRES, durable=data is not None) as postgres,
+        Mailbox() as mailbox,
+    ):
+        started = settings.model_copy(update=_own(postgres.dsn, mailbox, settings))
+        async with App(started, MailboxPage(mailbox).table()) as app:
             stop = stop_signal()
             settle()
             told.ready(app.addresses)
             story = _Story.of(plan)
-            async with _fleet(story.orders(plan, app.addresses)) as fleet:
-                following = asyncio.create_task(_follow(fleet, story, plan, app.tally, told))
+            orders = story.orders(plan, app.addresses)
+            await _register(started, orders)
+            async with _fleet(orders) as fleet:
+                following = asyncio.create_task(_follow(fleet, story, plan, app, told))
                 stopping = asyncio.create_task(stop.wait())
                 await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
                 for task in (following, stopping):
@@ -87,11 +92,35 @@ async def run(plan: Plan, settings: Settings, data: Path | None, told: Listener)
                         raise error
 
 
-async def _register(dsn: str) -> None:
-    connection = await connect(dsn, "demo")
+def _own(dsn: str, mailbox: Mailbox, settings: Settings) -> dict[str, Any]:
+    """Settings of the demo's server that are known only now: its database, its mail server, its own address."""
+    return {
+        "database_url": DatabaseUrl(dsn),
+        "smtp_url": SmtpUrl("127.0.0.1", mailbox.port, "none"),
+        "mail_from": vendor.MAIL_FROM,
+        "console_url": settings.console_listen.url,
+    }
+
+
+async def _register(settings: Settings, orders: Orders) -> None:
+    """Have the vendor register what it sells. The installs are those that the fleet makes of the same orders."""
+    installs = await asyncio.to_thread(installs_of, orders)
+    async with _connected(settings) as connection:
+        secret = settings.secret.get_secret_value().encode()
+        await vendor.register(connection, secret, date.fromisoformat(orders.begins), installs)
+
+
+async def _subscribe(settings: Settings) -> None:
+    """Have the departments subscribe, and get their first mail: the past is there."""
+    async with _connected(settings) as connection:
+        await vendor.subscribe(connection)
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Connection]:
+    connection = await connect(settings.database_url.dsn, "demo")
     try:
-        for product in PRODUCTS:
-            await products.add(connection, product.key, product.name)
+        yield connection
     finally:
         await connection.close()
 
@@ -159,7 +188,7 @@ async def _fleet(orders: Orders) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def _follow(
-    fleet: asyncio.subprocess.Process, story: _Story, plan: Plan, tally: Tally, told: Listener
+    fleet: asyncio.subprocess.Process, story: _Story, plan: Plan, app: App, told: Listener
 ) -> None:
     """Tell how far it is, until the fleet ends; raises `CallhomeError` then. Cancelling it ends the telling."""
     begun_s, expected = time.monotonic(), 0
@@ -173,11 +202,12 @@ async def _follow(
                 told.trouble(f"a ping was refused: {refused}")
             if "expected" in said:
                 expected = said["expected"]
-                counting = asyncio.create_task(_count(sent, expected, tally, told))
+                counting = asyncio.create_task(_count(sent, expected, app.tally, told))
             if "past" in said and counting is not None:
                 sent.set()
                 await counting
                 story.keep(plan)
+                await _subscribe(app.settings)
                 told.live(expected, time.monotonic() - begun_s)
     finally:
         if counting is not None:

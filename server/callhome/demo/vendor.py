@@ -1,4 +1,4 @@
-"""What the demo's vendor has registered: products, releases with their days, notices, and licenses as they were sold."""
+"""What the vendor of the demo has registered: products, releases, notices, and licenses as they were sold."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from ..alerts.model import Rule
 from ..licenses.badlines import BadLines
 from ..licenses.fields import Sold
 from ..licenses.keys import KeyHasher
 from ..licenses.model import Counts, Use
 from ..releases.model import Level, Severity
-from ..store import licenses, notices, products, releases
+from ..reports.subscription import Draft
+from ..store import alerts, licenses, notices, products, releases, report_runs, reports
+from ..store.alerts import Given
 from ..store.connection import Connection
-from .story import PRODUCTS, Install, License
+from .story import LEAKED, PRODUCTS, Install, License
 
 # Invented names, as such companies have them; a number tells those of the same name apart.
 _NAMES: Final = (
     "Alder Works", "Baltic Freight", "Cedar Clinic", "Delta Printing", "Elm Street Dental", "Fjord Engineering",
-    "Garonne Conseil", "Harbour Foods", "Iris Optics", "Juniper Textiles", "Kestrel Air", "Loire Habitat", "Maple Legal",
+    "Garonne Conseil", "Harbour Foods", "Iris Optics", "Juniper Textiles", "Kestrel Air", "Loire Habitat", "Maple Law",
     "Northwind Energy", "Oslo Instruments", "Prairie Seeds", "Quay Logistics", "Rhône Mécanique", "Summit Schools",
     "Tidewater Bank",
 )  # fmt: skip
@@ -33,6 +36,48 @@ _SHARED: Final = 13
 _LENIENT: Final = 7
 # People of an install, at most as a rule.
 _USERS: Final = 25
+
+
+MAIL_FROM: Final = "callhome@example.com"
+# Each every six minutes, in turns: a mail every two. A real subscription is weekly or monthly.
+_REPORTS: Final = (
+    Draft("Product management", (), ("usage", "builds", "updates", "installs", "countries"), "en",
+          "0-59/6 * * * *", "UTC", ("products@example.com",)),
+    Draft("Licensing", ("studio", "server"), ("usage", "findings", "licenses"), "en",
+          "2-59/6 * * * *", "UTC", ("licensing@example.com",)),
+    Draft("Direction", ("studio",), ("usage", "countries", "updates"), "fr",
+          "4-59/6 * * * *", "Europe/Paris", ("direction@example.com",)),
+)  # fmt: skip
+_LEAK: Final = Given(
+    "A key of Example Field in too many hands",
+    Rule.LICENSE_OVER,
+    LEAKED.product,
+    recipients=("licensing@example.com",),
+)
+_LATER: Final = (
+    Given("A release is taken up", Rule.RELEASE_ADOPTED, recipients=("products@example.com",)),
+    Given("Silence", Rule.SILENCE, numbers={"minutes": (5,)}, recipients=("operations@example.com",)),
+)
+
+
+async def subscribe(connection: Connection) -> None:
+    """Have the departments subscribe to reports and alerts, and each get a first report now.
+
+    Doing it again changes nothing. Cancelling it leaves some of it out.
+    """
+    there = {report.name for report in await reports.list_all(connection)}
+    for draft in _REPORTS:
+        if draft.name not in there:
+            await reports.add(connection, draft)
+            await report_runs.order_now(connection, draft.name, None)
+    await _watch(connection, _LATER)
+
+
+async def _watch(connection: Connection, wanted: Sequence[Given]) -> None:
+    there = {alert.name for alert in await alerts.list_all(connection)}
+    for given in wanted:
+        if given.name not in there:
+            await alerts.add(connection, given)
 
 
 async def register(connection: Connection, secret: bytes, begins: date, installs: Sequence[Install]) -> None:
@@ -58,6 +103,8 @@ async def register(connection: Connection, secret: bytes, begins: date, installs
             )
     if not await notices.list_all(connection, over=True):
         await _notices(connection)
+    # Before the past comes: what it fires for happens today.
+    await _watch(connection, (_LEAK,))
     sold = sorted({install.license for install in installs if install.license}, key=lambda one: one.key)
     hasher = KeyHasher(secret)
     # A demo that is kept has them all already.
