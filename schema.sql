@@ -598,6 +598,20 @@ COMMENT ON COLUMN delivery.changed_at IS 'When the state changed last.';
 
 -- Alerts.
 
+-- A database of before this table begins with the day on which each product was seen last.
+DO $$ BEGIN
+IF to_regclass('product_seen') IS NULL THEN
+    CREATE TABLE product_seen (
+        product integer     PRIMARY KEY,
+        seen_at timestamptz NOT NULL
+    ) WITH (fillfactor = 10);
+    INSERT INTO product_seen SELECT product, max(day)::timestamp AT TIME ZONE 'UTC' FROM usage_daily GROUP BY product;
+END IF;
+END $$;
+COMMENT ON TABLE product_seen IS 'When a ping of each product was counted last: how an alert knows that it is silent.';
+COMMENT ON COLUMN product_seen.product IS 'product.id.';
+COMMENT ON COLUMN product_seen.seen_at IS 'When the rollup last folded a ping of it, whatever time that ping bore.';
+
 CREATE TABLE IF NOT EXISTS alert (
     id         integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text        NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100),
@@ -615,7 +629,7 @@ COMMENT ON TABLE alert IS 'What is watched, and who is told.';
 COMMENT ON COLUMN alert.id IS 'Running number.';
 COMMENT ON COLUMN alert.name IS 'What people call it.';
 COMMENT ON COLUMN alert.rule IS 'What is watched, such as silence; docs/alerts.md has the rules.';
-COMMENT ON COLUMN alert.product IS 'product.id, NULL for each product.';
+COMMENT ON COLUMN alert.product IS 'product.id; NULL for each product, for silence all of them together.';
 COMMENT ON COLUMN alert.parameters IS 'The rule''s own numbers.';
 COMMENT ON COLUMN alert.recipients IS 'E-mail addresses.';
 COMMENT ON COLUMN alert.webhook IS 'Address that is told by HTTP.';
@@ -629,15 +643,18 @@ CREATE TABLE IF NOT EXISTS alert_event (
     alert    integer     NOT NULL REFERENCES alert ON DELETE CASCADE,
     event    text        NOT NULL,
     subject  text        NOT NULL,
+    kind     text        NOT NULL DEFAULT 'event' CHECK (kind IN ('event', 'more')),
     details  jsonb       NOT NULL,
     fired_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (alert, event)
 );
+CREATE INDEX IF NOT EXISTS alert_event_fired_at ON alert_event (alert, fired_at);
 COMMENT ON TABLE alert_event IS 'What an alert has fired for: once for each event.';
 COMMENT ON COLUMN alert_event.id IS 'Running number.';
 COMMENT ON COLUMN alert_event.alert IS 'alert.id.';
 COMMENT ON COLUMN alert_event.event IS 'Which event: the same name never fires again.';
 COMMENT ON COLUMN alert_event.subject IS 'What it is about; the cool-down is by subject.';
+COMMENT ON COLUMN alert_event.kind IS 'event: one of the rule; more: how many others there were at that moment, which were not told singly.';
 COMMENT ON COLUMN alert_event.details IS 'The numbers, as they are told.';
 COMMENT ON COLUMN alert_event.fired_at IS 'When it fired.';
 

@@ -37,6 +37,10 @@ NOT_RUN = {
     ("README.md", "make demo"): "runs until Ctrl-C; test_demo_run.py starts it",
     ("README.md", "make test"): "would run this very test",
     ("README.md", "python3 -m venv ~/callhome && . ~/callhome/bin/activate"): "test_project.py builds it",
+    (
+        "docs/licenses.md",
+        "callhome findings show 12",
+    ): "needs a finding; test_cli_findings.py shows and closes one",
     ("docs/operating.md", "createuser --pwprompt callhome"): "asks for a password",
     ("docs/operating.md", "export CALLHOME_DATABASE_URL=postgresql://callhome:password@localhost/callhome"): (
         "names a database of the reader"
@@ -48,7 +52,8 @@ TERMS = {
     *("ping", "duplicate", "time", "day", "late-ping", "license"),
     *("install", "weak-install", "country", "build-in-use", "update", "unverified"),
     *("active-installs", "users", "launches", "today", "last-30-days"),
-    *("release", "notice"),
+    *("release", "notice", "cloned-install", "seats-used", "seats-held", "finding"),
+    "new-returned-and-lost",
 }
 
 

@@ -22,7 +22,7 @@ from callhome.store.writer import BatchWriter
 TODAY = datetime.now(UTC).date()
 DAY_S = 86_400
 MIDNIGHT_S = int(datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC).timestamp())
-SUMMARIES = ("activity", "usage_daily", "upgrade_daily", "install", "live_count", "live_build")
+SUMMARIES = ("activity", "usage_daily", "usage_again", "upgrade_daily", "install", "live_count", "live_build")
 TABLES = ("ping", "batch", *SUMMARIES)
 
 # --- what happens -----------------------------------------------------------------------------------------------------
@@ -167,6 +167,10 @@ def recount(pings: list[Any], today: date) -> dict[str, Table]:
             )  # fmt: skip
             key = (day, product, last["version"], last["build"], last["country"], last["os"], verified)
             sums["usage_daily"][key].update(installs=1, users=last["users"], launches=launches)
+            if before is not None:
+                was_verified = tables["activity"][install, product, before["day"]][9]
+                again = (product, day, before["day"], before["country"], was_verified)
+                sums["usage_again"][again].update(installs=1, users=before["users"])
             if before is not None and before["version"] != last["version"]:
                 sums["upgrade_daily"][day, product, before["version"], last["version"]].update(installs=1)
             if verified and day > today - timedelta(days=30):
@@ -186,6 +190,7 @@ def recount(pings: list[Any], today: date) -> dict[str, Table]:
             sums["live_build"][product, before["version"], before["build"]].update(installs=1)
     columns = {
         "usage_daily": ("installs", "users", "launches"),
+        "usage_again": ("installs", "users"),
         "upgrade_daily": ("installs",),
         "live_count": (
             "installs_today",
@@ -202,7 +207,9 @@ def recount(pings: list[Any], today: date) -> dict[str, Table]:
     return tables
 
 
-KEYS = {"activity": 3, "install": 2, "usage_daily": 7, "upgrade_daily": 4, "live_count": 2, "live_build": 3}
+KEYS = {
+    "activity": 3, "install": 2, "usage_daily": 7, "usage_again": 5, "upgrade_daily": 4, "live_count": 2, "live_build": 3,
+}  # fmt: skip
 
 
 async def stored(connection: Any, name: str) -> Table:

@@ -144,7 +144,9 @@ def _over_seats(measures: Measures, allowed: int) -> Case:
     cause = Cause.UNKNOWN
     if may_be_shared(measures) and measures.new_countries > SHARED_COUNTRIES:
         cause = Cause.SHARED_KEY
-    elif not measures.held.days and measures.used.first != measures.today:  # what is held today, tomorrow tells
+    elif (
+        not measures.held.days and measures.used.first != measures.today
+    ):  # what is held today, tomorrow tells
         cause = Cause.TURNOVER
     case = _case(Rule.OVER_SEATS, measures.used, state=_state(measures.held), terms=str(allowed))
     return replace(case, allowed=allowed, cause=cause, held=measures.held.most)

@@ -26,10 +26,12 @@ FOLD_PINGS: Final = 20_000
 FOLD_BATCHES: Final = 1_000
 
 _DAY_STEPS: Final = (
-    "fold_change", "fold_late", "fold_activity_new", "fold_activity_again", "fold_next", "fold_next_apply",
-    "fold_install_new", "fold_install_again",
+    "fold_change", "fold_flip", "fold_late", "fold_again", "fold_activity_new", "fold_activity_again",
+    "fold_next", "fold_next_apply", "fold_install_new", "fold_install_again",
 )  # fmt: skip
-_SUMMARIES: Final = ("fold_usage", "fold_usage_empty", "fold_upgrade", "fold_upgrade_empty")
+_SUMMARIES: Final = (
+    "fold_usage", "fold_usage_empty", "fold_upgrade", "fold_upgrade_empty", "fold_again_sum", "fold_again_empty",
+)  # fmt: skip
 
 # A fold looks up some thousands of rows by key in tables of any size. The scratch tables have no statistics, and a plan
 # made from a wrong guess, or kept from when a table was empty, reads a whole table for each row: index look-ups are
@@ -96,13 +98,24 @@ async def fold(connection: Connection) -> Folded | None:
 async def _fold_pings(connection: Connection, batches: list[asyncpg.Record]) -> None:
     today = await connection.fetchval("SELECT today FROM live_seq")
     ids, first_ids, last_ids = ([row[name] for row in batches] for name in ("id", "first_id", "last_id"))
-    await connection.execute(_sql("fold_fresh"), ids, first_ids, last_ids, min(first_ids), max(last_ids))
-    days = [row["day"] for row in await connection.fetch("SELECT DISTINCT day FROM fold_fresh ORDER BY day")]
-    await partitions.ensure_activity(connection, days)
-    for day in days:  # in order, so that each day finds the day before it in place
-        await _fold_day(connection, day)
+    licensed, by_hour = await connection.fetchrow(_sql("fold_licenses")) or (False, False)
+    await connection.execute(
+        _sql("fold_fresh"), ids, first_ids, last_ids, min(first_ids), max(last_ids), by_hour
+    )
+    days = await connection.fetch(
+        "SELECT day, bool_or(several) AS several FROM fold_fresh GROUP BY day ORDER BY day"
+    )
+    await partitions.ensure_activity(connection, [row["day"] for row in days])
+    for row in days:  # in order, so that each day finds the day before it in place
+        if row["several"]:
+            await connection.execute(_sql("fold_flip_several"), row["day"])
+        await _fold_day(connection, row["day"])
     for name in _SUMMARIES:
         await connection.execute(_sql(name))
+    if licensed:
+        await connection.execute(_sql("fold_touched"))
+    if by_hour:
+        await connection.execute(_sql("fold_hour"))
     countries = [tuple(row) for row in await connection.fetch(_sql("fold_live_count"), today)]
     await connection.execute(_sql("fold_top_before"), BUILDS_SHOWN)
     await connection.execute(_sql("fold_live_build"), today)

@@ -9,6 +9,7 @@ SELECT f.product, f.day, coalesce(a.launches, 0) + f.launches,
        v.has_verified <> coalesce(i.verified, NOT v.has_verified) OR i.first_day > $1 OR i.last_day < $1
            OR l.of_all AND ((f.users, f.version, f.build, f.country, f.os) <> (i.users, i.version, i.build, i.country, i.os)
                             OR f.license IS DISTINCT FROM i.license),
+       f.weak, f.several,
        a.launches, a.users, a.verified,
        i.first_day, i.last_day, i.users, i.verified, v.has_verified,
        CASE WHEN a.day IS NOT NULL THEN a.prev_day WHEN i.last_day < $1 THEN i.last_day END,
@@ -19,7 +20,7 @@ SELECT f.product, f.day, coalesce(a.launches, 0) + f.launches,
        CASE WHEN l.of_day THEN f.os ELSE a.os END,
        CASE WHEN l.of_day THEN f.license ELSE a.license END,
        CASE WHEN a.day IS NOT NULL THEN a.prev_version WHEN i.last_day < $1 THEN i.version END,
-       a.version, a.build, a.country, a.os, a.prev_version,
+       a.version, a.build, a.country, a.os, a.license, a.prev_version,
        i.version, i.build, i.country
 FROM fold_fresh f
 LEFT JOIN activity a ON a.install = f.install AND a.product = f.product AND a.day = $1
@@ -29,4 +30,4 @@ CROSS JOIN LATERAL (SELECT d.of_day, d.of_day AND coalesce(i.last_day <= $1, tru
 CROSS JOIN LATERAL (
     SELECT f.verified OR coalesce(i.verified OR i.first_day <> $1 OR i.last_day <> $1, false) AS has_verified
 ) v
-WHERE f.day = $1
+WHERE f.day = $1 AND f.latest

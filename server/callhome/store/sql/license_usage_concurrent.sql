@@ -1,16 +1,16 @@
--- $1 concurrent licenses with the same window, $2 the first day of each whose activity changed, $3 today, $4 the window less
--- one day. Seats held on a day are those of its highest hour, seats used those of the highest hour of the window.
+-- $1 concurrent licenses with the same window, $2 the first day of each whose activity changed, $3 today, $4 a day before which no
+-- activity matters, $5 the window less one day. Seats held on a day are those of its highest hour, seats used those of the highest hour of the window.
 WITH chosen AS MATERIALIZED (
-    SELECT l.id, l.key_hash, l.product, l.counts = 'user' AS by_user, t.day AS first_day, (t.day - $4::interval)::date AS from_day
+    SELECT l.id, l.key_hash, l.product, l.counts = 'user' AS by_user, t.day AS first_day, (t.day - $5::interval)::date AS from_day
     FROM unnest($1::integer[], $2::date[]) t (license, day)
     JOIN license l ON l.id = t.license
 ), seen AS (
-    SELECT c.id, a.day, h.hour, h.install, CASE WHEN c.by_user THEN h.users::bigint ELSE 1 END AS seats
+    SELECT c.id, a.day, h.hour, h.install, CASE WHEN c.by_user THEN h.users ELSE 1 END AS seats
     FROM chosen c
     JOIN license_hour h ON h.license = c.id AND h.hour >= c.from_day::timestamp AT TIME ZONE 'UTC'
                        AND h.hour < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
     JOIN activity a ON a.install = h.install AND a.product = c.product AND a.day = (h.hour AT TIME ZONE 'UTC')::date
-    WHERE a.verified
+    WHERE a.verified AND a.day BETWEEN $4 AND $3
 ), peak AS (
     SELECT id, day, max(seats) AS held
     FROM (SELECT id, day, hour, sum(seats) AS seats FROM seen GROUP BY id, day, hour) hours
@@ -22,12 +22,13 @@ WITH chosen AS MATERIALIZED (
 ), elsewhere AS (
     SELECT c.id, a.day, count(*) AS elsewhere
     FROM chosen c
-    JOIN activity a ON a.license = c.key_hash AND a.verified AND a.day BETWEEN c.first_day AND $3 AND a.product <> c.product
+    JOIN activity a ON a.license = c.key_hash AND a.verified AND a.day BETWEEN c.first_day AND $3
+                   AND a.day BETWEEN $4 AND $3 AND a.product <> c.product
     GROUP BY c.id, a.day
 ), usage AS MATERIALIZED (
     SELECT c.id, d.day::date AS day, d.day::date >= c.first_day AS is_new,
            coalesce(max(p.held) OVER (
-               PARTITION BY c.id ORDER BY d.day RANGE BETWEEN $4::interval PRECEDING AND CURRENT ROW
+               PARTITION BY c.id ORDER BY d.day RANGE BETWEEN $5::interval PRECEDING AND CURRENT ROW
            ), 0) AS used,
            coalesce(p.held, 0) AS held, coalesce(a.active, 0) AS active, coalesce(e.elsewhere, 0) AS elsewhere
     FROM chosen c
