@@ -7,23 +7,29 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp.web import RouteDef
 
 from . import descriptors, metrics
 from .console.server import ConsoleConfig, ConsoleServer
+from .console.unsubscribe import UnsubscribeRoutes
 from .ingest.batch import GroupCommit
 from .ingest.config import IngestConfig
 from .ingest.enrich import Enricher
 from .ingest.geo import Countries
 from .ingest.server import TURNED_AWAY, IngestServer
+from .jobs.all import jobs
 from .live.counters import Counters
 from .live.feed import Feed, Source
 from .live.push import Hub
 from .releases.advice import Advisor
+from .reports import unsubscribe
 from .settings import Listen, Settings
 from .store import live as store_live
 from .store import schema
@@ -31,6 +37,7 @@ from .store.catalog import Catalog
 from .store.connection import connect
 from .store.keeper import Keeper
 from .store.products import CATALOG_CHANNEL
+from .store.reports import unsubscriber
 from .store.writer import BatchWriter
 
 logger = logging.getLogger(__name__)
@@ -44,6 +51,8 @@ _COMMIT_SHARE: Final = 0.1
 _ANSWER_SHARE: Final = 0.1
 # Viewers hear 1001 and answer it, then their handlers end: this twice.
 _FAREWELL_SHARE: Final = 0.1
+# Mails whose last line is sent are answered in a moment, or after minutes.
+_MAIL_SHARE: Final = 0.05
 
 # While one batch waits for the disk or for its turn on the database's cores, the next is on its way.
 _WRITERS: Final = 2
@@ -62,10 +71,14 @@ class Addresses:
 
 
 class App:
-    """One replica. An async context manager: entered, it serves; `addresses` tells where."""
+    """One replica. An async context manager: entered, it serves; `addresses` tells where.
 
-    def __init__(self, settings: Settings) -> None:
+    ``routes`` are more of what the console answers.
+    """
+
+    def __init__(self, settings: Settings, routes: Sequence[RouteDef] = ()) -> None:
         self.settings = settings
+        self._routes = routes
         self.tally = metrics.Tally()
         self._stack = AsyncExitStack()
         self._addresses: Addresses | None = None
@@ -113,8 +126,15 @@ class App:
         await stack.enter_async_context(catalog)
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
         await stack.enter_async_context(Feed(_source(dsn), counters, hub))
+        await stack.enter_async_context(jobs(settings, stop_s=settings.stop_s * _MAIL_SHARE))
         console = await stack.enter_async_context(
-            ConsoleServer(_console_config(settings, shares.console), hub, partial(_metrics, tally, hub))
+            ConsoleServer(
+                _console_config(settings, shares.console),
+                hub,
+                partial(_metrics, tally, hub),
+                _unsubscribe_routes(settings),
+                self._routes,
+            )
         )
         countries = await stack.enter_async_context(Countries(settings.geo_database))
         enricher = Enricher(settings.secret.get_secret_value().encode(), catalog.product_ids)
@@ -163,11 +183,22 @@ async def _drain(ingest: IngestServer, commit: GroupCommit, stop_s: float) -> No
     await commit.stop(stop_s * _COMMIT_SHARE)
 
 
+def _unsubscribe_routes(settings: Settings) -> UnsubscribeRoutes:
+    secret = settings.secret.get_secret_value().encode()
+    return UnsubscribeRoutes(partial(unsubscribe.read, secret), unsubscriber(settings.database_url.dsn))
+
+
+def _console_hosts(settings: Settings) -> tuple[str, ...]:
+    """The names that were given, and that of the address which mails lead to."""
+    named = urlsplit(settings.console_url or "").hostname
+    return (*settings.console_hosts, *([named] if named else []))
+
+
 def _console_config(settings: Settings, connections: int) -> ConsoleConfig:
     return ConsoleConfig(
         host=settings.console_listen.host,
         port=settings.console_listen.port,
-        hosts=settings.console_hosts,
+        hosts=_console_hosts(settings),
         connections=connections,
         close_s=settings.stop_s * _FAREWELL_SHARE,
     )

@@ -1,0 +1,56 @@
+"""All jobs of a replica, as its settings say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from ..reports.mailing import Mailing
+from ..reports.smtp import Sender
+from ..settings import Settings
+from .alerts import AlertJob
+from .licenses import LicenseJob
+from .mails import MailJob
+
+
+@asynccontextmanager
+async def jobs(settings: Settings, *, stop_s: float) -> AsyncIterator[None]:
+    """Do a replica's part of all jobs while entered; nothing on the way of a ping waits for them.
+
+    ``stop_s``: what may be spent at the end on mails whose last line is sent. Cancelling the entering begins nothing,
+    cancelling the leaving cuts what is left.
+    """
+    dsn, secret = settings.database_url.dsn, settings.secret.get_secret_value().encode()
+    async with AsyncExitStack() as stack:
+        sender = _sender(settings)
+        if sender is not None:
+            await stack.enter_async_context(sender)
+        await stack.enter_async_context(MailJob(dsn, sender, _mailing(settings), stop_s=stop_s))
+        await stack.enter_async_context(
+            AlertJob(
+                dsn,
+                secret=secret,
+                sender=sender,
+                mail_from=settings.mail_from,
+                console_url=settings.console_url,
+            )
+        )
+        await stack.enter_async_context(LicenseJob(dsn, retention_days=settings.retention_days))
+        yield
+
+
+def _sender(settings: Settings) -> Sender | None:
+    """What takes mails to the mail server, for all that send some; None where there is no server."""
+    if settings.smtp_url is None:
+        return None
+    return Sender(
+        settings.smtp_url,
+        ca=settings.smtp_ca,
+        connections=settings.smtp_connections,
+        command_s=settings.smtp_s,
+    )
+
+
+def _mailing(settings: Settings) -> Mailing:
+    secret = settings.secret.get_secret_value().encode()
+    return Mailing(settings.mail_from or "", settings.console_url, secret)

@@ -1,0 +1,131 @@
+"""The words of the mails in French. Pure."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from .texts import Texts
+
+FR: Final = Texts(
+    locale="fr",
+    language="fr",
+    day="le {days}",
+    week="dans la semaine du {days}",
+    days="sur les {n} jours {days}",
+    the_day_before="la veille",
+    the_week_before="la semaine précédente",
+    the_days_before="les {n} jours précédents",
+    read_at="Chiffres lus le {date} à {time} UTC. Des signaux reçus plus tard peuvent encore les modifier.",
+    headline="{product} : {n} installation active {when}, {change}.|"
+    "{product} : {n} installations actives {when}, {change}.",
+    headline_of_all="{products} produits : {n} installation active {when}, {change}.|"
+    "{products} produits : {n} installations actives {when}, {change}.",
+    more="{percent} de plus que {before}",
+    fewer="{percent} de moins que {before}",
+    as_many="autant que {before}",
+    none_before="contre aucune {before}",
+    subject="{name} : {n} installation active ({change}), {days}|{name} : {n} installations actives ({change}), {days}",
+    subject_of_licensing="{name} : {confirmed}, {open}, {days}",
+    licensing_headline="Constats sur les licences : {confirmed}, {open}.",
+    no_product="Aucun produit n’est enregistré : il n’y a rien à signaler.",
+    largest="{product} est le plus répandu et en compte {n}.",
+    usage="Utilisation",
+    builds="Versions en service",
+    updates="Mises à jour effectuées",
+    installs="Installations gagnées et perdues",
+    countries="Pays",
+    findings="Constats sur les licences",
+    licenses="Licences bientôt échues",
+    product="Produit",
+    active_installs="Installations actives",
+    installs_column="Installations",
+    users="Utilisateurs",
+    launches="Lancements",
+    change="Évolution",
+    version="Version",
+    build="Build",
+    share="Part",
+    from_version="De",
+    to_version="Vers",
+    country="Pays",
+    unknown_country="Inconnu",
+    others="Autres",
+    this_period="Période",
+    period_before="Avant",
+    in_use_at="Actives sur 30 jours, {day}",
+    new="Nouvelles",
+    returned="Revenues",
+    lost="Perdues",
+    state="État",
+    what="Constat",
+    license="Licence",
+    counted="Mesure",
+    ends="Échéance",
+    customer="Client",
+    seats="Postes",
+    seats_used="Utilisés",
+    unverified="En outre, {n} installation non vérifiée était active ; elle n’entre dans aucun autre chiffre.|"
+    "En outre, {n} installations non vérifiées étaient actives ; elles n’entrent dans aucun autre chiffre.",
+    no_usage="Aucune installation n’était active sur ces jours ni sur les précédents.",
+    no_builds="Aucune installation n’était active sur les 30 derniers jours.",
+    no_updates="Aucune installation n’a changé de version sur ces jours.",
+    updates_made="{n} mise à jour : {upgrades} vers une version plus récente, {downgrades} vers une plus ancienne.|"
+    "{n} mises à jour : {upgrades} vers une version plus récente, {downgrades} vers une plus ancienne.",
+    adoption="{version}, la dernière version publiée, date du {day}, il y a {n} jour, et équipe {share} "
+    "des installations en service ({installs} sur {all}).|"
+    "{version}, la dernière version publiée, date du {day}, il y a {n} jours, et équipe {share} "
+    "des installations en service ({installs} sur {all}).",
+    no_release="Aucune version publiée n’est enregistrée : l’adoption de la dernière ne peut être donnée.",
+    no_installs="Aucune installation n’était active sur ces 30 jours.",
+    no_countries="Aucune installation n’était active sur ces jours.",
+    findings_changed="Sur la période : {opened}, {confirmed}, {closed}.",
+    n_opened="{n} nouveau|{n} nouveaux",
+    n_confirmed="{n} confirmé|{n} confirmés",
+    n_closed="{n} clos|{n} clos",
+    n_open="{n} ouvert|{n} ouverts",
+    findings_now="Actuellement : {confirmed}, {open}.",
+    no_findings="Aucun constat n’est ouvert, et aucun n’a été ouvert ni clos sur la période.",
+    licenses_end="{n} licence expire d’ici au {date}.|{n} licences expirent d’ici au {date}.",
+    no_licenses="Aucune licence n’expire d’ici au {date}.",
+    more_products="Les sections ne détaillent que les plus répandus ({n} sur {all}) ; les tableaux joints ont tout.",
+    more_rows="{n} de plus dans {file}.|{n} de plus dans {file}.",
+    chart_days="Installations actives par jour",
+    chart_days_before="trait fin : {before}",
+    chart_days_alt="{product} : installations actives par jour, {days}. Minimum {low} ({low_day}), maximum {high} "
+    "({high_day}). Le trait fin montre les jours précédents.",
+    chart_builds="Installations par version",
+    chart_builds_alt="{product} : installations par version. {list}.",
+    in_the_table="(voir tableau)",
+    words=MappingProxyType(
+        {
+            "open": "ouvert",
+            "confirmed": "confirmé",
+            "closed": "clos",
+            "over_seats": "Postes dépassés",
+            "expired_use": "Utilisée après échéance",
+            "revoked_use": "Utilisée bien que révoquée",
+            "wrong_product": "Utilisée avec un autre produit",
+            "cloned_install": "Installation sans doute clonée",
+            "turnover": "des machines ont été remplacées",
+            "shared_key": "la clé est partagée",
+        }
+    ),
+    meaning="Ce que disent les chiffres",
+    means_installs="Installation active : une copie du produit qui a envoyé un signal sur ces jours. Elle compte une "
+    "fois. Les jours sont ceux de l’heure UTC.",
+    means_users="Utilisateurs : la somme de ce que chaque installation active a déclaré en dernier ; 1 à défaut.",
+    means_launches="Lancements : combien de fois le produit a été démarré.",
+    means_builds="Version en service : celle du dernier signal de chaque installation active depuis 30 jours.",
+    means_updates="Mise à jour : une installation dont la version diffère de celle de son jour actif précédent.",
+    means_moved="Nouvelle : active pour la première fois. Perdue : active pour la dernière fois 30 jours avant un jour "
+    "de la période. Revenue : de nouveau active après avoir été perdue.",
+    means_countries="Pays : d’où venait le dernier signal de chaque installation sur ces jours.",
+    means_findings="Constat : un signe qu’une licence sert autrement que vendue, ou qu’une installation a été copiée. "
+    "Confirmé : vu plusieurs jours.",
+    means_licenses="Utilisés : les postes occupés à ce jour, comptés comme la licence le prévoit.",
+    sent_by="Envoyé par callhome car vous êtes abonné à « {name} ».",
+    unsubscribe="Se désabonner",
+    unsubscribe_here="Se désabonner : {address}",
+    no_unsubscribe="Pour ne plus le recevoir, adressez-vous à ceux qui gèrent callhome.",
+)
