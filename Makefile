@@ -48,6 +48,7 @@ docs: setup ## write docs/settings.md from the settings table
 
 pictures: setup page ## docs/map.png and docs/pictures from a running `make demo` whose history is counted
 	@PYTHONPATH=. $(PY) tools/pictures.py
+	@PYTHONPATH=.:server $(PY) tools/mail_pictures.py
 
 lock: setup ## newest versions into requirements/*.txt, with hashes
 	@tools/lock

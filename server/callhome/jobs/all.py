@@ -33,6 +33,7 @@ async def jobs(settings: Settings, *, stop_s: float) -> AsyncIterator[None]:
                 sender=sender,
                 mail_from=settings.mail_from,
                 console_url=settings.console_url,
+                stop_s=stop_s,
             )
         )
         await stack.enter_async_context(LicenseJob(dsn, retention_days=settings.retention_days))

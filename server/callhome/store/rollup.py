@@ -31,6 +31,7 @@ _DAY_STEPS: Final = (
 )  # fmt: skip
 _SUMMARIES: Final = (
     "fold_usage", "fold_usage_empty", "fold_upgrade", "fold_upgrade_empty", "fold_again_sum", "fold_again_empty",
+    "fold_seen",
 )  # fmt: skip
 
 # A fold looks up some thousands of rows by key in tables of any size. The scratch tables have no statistics, and a plan
