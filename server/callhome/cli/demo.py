@@ -70,8 +70,8 @@ def demo(rate: float, days: int, pings: int, keep: Path | None, **places: str | 
         settings = _settings(places, place.secret(), durable=keep is not None)
         place.keep(settings)
         plan = Plan(rate, days, pings, keep)
-        with _Screen(rate, days if pings else 0) as screen:
-            run_main(run(plan, settings, place.postgres, screen), settings.loop, logging.WARNING)
+        with _Screen(rate, days if pings else 0, place.secrets) as screen:
+            run_main(run(plan, settings, place, screen), settings.loop, logging.WARNING)
 
 
 def _settings(places: dict[str, str | None], secret: str, *, durable: bool) -> Settings:
@@ -111,7 +111,8 @@ def _free(place: Listen) -> Listen:
 class _Screen:
     """What people see: the map's address, a bar (or lines where there is no terminal), then that it is live."""
 
-    def __init__(self, rate: float, days: int) -> None:
+    def __init__(self, rate: float, days: int, secrets: Path) -> None:
+        self._secrets = secrets
         self._rate = rate
         self._days = days
         self._bar: Progress | None = None
@@ -130,6 +131,8 @@ class _Screen:
         click.echo(f"  The map:  {addresses.console.url}/map")
         click.echo(f"  Mailbox:  {addresses.console.url}/demo/mailbox")
         click.echo(f"  Pings:    {addresses.ingest.url}")
+        click.echo(f"  Commands: export CALLHOME_SECRETS_DIR={self._secrets}")
+        click.echo("            callhome findings list; callhome license list; callhome report history")
         click.echo("  Ctrl-C ends it.")
         if self._days > _DAYS_SHOWN:
             click.echo()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -66,30 +66,46 @@ class Listener(Protocol):
         """Something that ought not to happen has happened, and it goes on."""
 
 
-async def run(plan: Plan, settings: Settings, data: Path | None, told: Listener) -> None:
+class Place(Protocol):
+    """Where the demo lives: ``postgres`` is where its data is kept, None for nowhere."""
+
+    @property
+    def postgres(self) -> Path | None:
+        """The folder of the data."""
+
+    def announced(self, url: DatabaseUrl) -> AbstractContextManager[None]:
+        """Let commands find the database while it runs."""
+
+
+async def run(plan: Plan, settings: Settings, place: Place, told: Listener) -> None:
     """Run until SIGTERM, SIGINT or cancellation, then stop the fleet, the server and the database, in that order.
 
     Raises `CallhomeError` where something can't start, or the fleet ends by itself.
     """
     async with (
-        EmbeddedPostgres(data, settings=POSTGRES, durable=data is not None) as postgres,
+        EmbeddedPostgres(place.postgres, settings=POSTGRES, durable=place.postgres is not None) as postgres,
         Mailbox() as mailbox,
     ):
         started = settings.model_copy(update=_own(postgres.dsn, mailbox, settings))
-        async with App(started, MailboxPage(mailbox).table()) as app:
-            stop = stop_signal()
-            settle()
-            told.ready(app.addresses)
-            story = _Story.of(plan)
-            orders = story.orders(plan, app.addresses)
-            await _register(started, orders)
-            async with _fleet(orders) as fleet:
-                following = asyncio.create_task(_follow(fleet, story, plan, app, told))
-                stopping = asyncio.create_task(stop.wait())
-                await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
-                for task in (following, stopping):
-                    if not task.cancel() and (error := task.exception()):
-                        raise error
+        with place.announced(started.database_url):
+            await _run(plan, started, mailbox, told)
+
+
+async def _run(plan: Plan, settings: Settings, mailbox: Mailbox, told: Listener) -> None:
+    async with App(settings, MailboxPage(mailbox).table()) as app:
+        stop = stop_signal()
+        settle()
+        told.ready(app.addresses)
+        story = _Story.of(plan)
+        orders = story.orders(plan, app.addresses)
+        await _register(settings, orders)
+        async with _fleet(orders) as fleet:
+            following = asyncio.create_task(_follow(fleet, story, plan, app, told))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+            for task in (following, stopping):
+                if not task.cancel() and (error := task.exception()):
+                    raise error
 
 
 def _own(dsn: str, mailbox: Mailbox, settings: Settings) -> dict[str, Any]:

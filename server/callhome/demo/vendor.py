@@ -140,18 +140,20 @@ _GIVEN: Final = ("counts", "use", "starts", "ends", "overage")
 
 
 def _lines(sold: Sequence[License], hasher: KeyHasher, begins: date) -> Iterator[tuple[int, Sold]]:
-    for number, license in enumerate(sold):
+    # From 1: the first is nobody's special case.
+    for number, license in enumerate(sold, 1):
         name = _NAMES[number % len(_NAMES)]
-        counts = Counts.USER if number % _PEOPLE == 0 else Counts.INSTALL
+        is_plain = license == LEAKED
+        counts = Counts.USER if number % _PEOPLE == 0 and not is_plain else Counts.INSTALL
         yield (
-            number + 1,
+            number,
             Sold(
                 *hasher(license.key),
                 customer=name if number < len(_NAMES) else f"{name} {number // len(_NAMES) + 1}",
                 product=license.product,
                 seats=license.seats * (_USERS if counts is Counts.USER else 1),
                 counts=counts,
-                use=Use.CONCURRENT if number % _SHARED == 0 else Use.NAMED,
+                use=Use.CONCURRENT if number % _SHARED == 0 and not is_plain else Use.NAMED,
                 starts=begins - timedelta(days=365 - license.ends % 365),
                 ends=begins + timedelta(license.ends),
                 overage=Decimal("1.25") if number % _LENIENT == 0 else Decimal(1),
