@@ -74,6 +74,9 @@ def shell(database: str, tmp_path: Path) -> Iterator[Callable[[Example], str]]:
         url = f'case $1 in ping) set -- "$@" --url {ingest};; watch) set -- "$@" --url {console};; esac'
         commands = tmp_path.with_name(tmp_path.name + "-bin")
         commands.mkdir()
+        # What examples write, such as a preview of a mail.
+        work = tmp_path.with_name(tmp_path.name + "-work")
+        work.mkdir()
         for name, script in {
             "callhome": f'{url}\nexec {sys.executable} -m callhome "$@"\n',
             "curl": f"exec {curl} --write-out '%{{stderr}}\\nHTTP %{{http_code}}\\n' \"$@\"\n",
@@ -93,7 +96,13 @@ def shell(database: str, tmp_path: Path) -> Iterator[Callable[[Example], str]]:
             for there, here in assumed.items():
                 code = code.replace(there, here)
             done = subprocess.run(
-                ["sh", "-ec", code], env=environ, capture_output=True, text=True, timeout=60, check=False
+                ["sh", "-ec", code],
+                cwd=work,
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
             )
             statuses = re.findall(r"^HTTP (\d{3})$", done.stderr, re.MULTILINE)
             problem = example.problem(done.returncode, done.stdout, statuses)
