@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from callhome.console.server import ConsoleConfig, ConsoleServer
+from callhome.console.unsubscribe import UnsubscribeRoutes
 from callhome.live.counters import Counters
 from callhome.live.push import Hub
 
@@ -13,6 +14,10 @@ from callhome.live.push import Hub
 def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **given: Any) -> ConsoleServer:
     """A console over ``hub``, or an empty one; ``given`` changes its configuration."""
     usual = {"host": "127.0.0.1", "port": 0, "hosts": (), "connections": 100, "close_s": 3.0}
-    return ConsoleServer(
-        ConsoleConfig(**{**usual, **given}), hub or Hub(Counters(), viewers_max=100), metrics
-    )
+    unsubscribe = given.pop("unsubscribe", None) or UnsubscribeRoutes(lambda token: None, _nobody)
+    hub = hub or Hub(Counters(), viewers_max=100)
+    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, metrics, unsubscribe)
+
+
+async def _nobody(_report: int, _address: str) -> bool:
+    return False

@@ -208,7 +208,8 @@ def recount(pings: list[Any], today: date) -> dict[str, Table]:
 
 
 KEYS = {
-    "activity": 3, "install": 2, "usage_daily": 7, "usage_again": 5, "upgrade_daily": 4, "live_count": 2, "live_build": 3,
+    "activity": 3, "install": 2, "usage_daily": 7, "usage_again": 5, "upgrade_daily": 4, "live_count": 2,
+    "live_build": 3,
 }  # fmt: skip
 
 

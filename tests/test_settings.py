@@ -17,6 +17,7 @@ from callhome.settings import (
     Listen,
     Settings,
     SettingsError,
+    SmtpUrl,
     collect,
     load,
 )
@@ -26,6 +27,8 @@ from callhome.settings.render import effective, markdown
 URL: Final = "postgresql://callhome:pass%40word@db.example:5433/callhome"
 SECRET: Final = "0123456789abcdef" * 4
 NEEDED: Final = {"CALLHOME_DATABASE_URL": URL, "CALLHOME_SECRET": SECRET}
+# An SMTP_URL needs a sender.
+WITH_SENDER: Final = {"CALLHOME_MAIL_FROM": "callhome@example.com"}
 
 # Setting -> (as written in a variable or a file, as written in TOML, what it becomes). GEO stands for a file.
 CHANGED: Final[dict[str, tuple[str, str, Any]]] = {
@@ -58,6 +61,17 @@ CHANGED: Final[dict[str, tuple[str, str, Any]]] = {
     "commit_s": ("3", "3", 3.0),
     "stop_s": ("9", "9", 9.0),
     "retention_days": ("100", "100", 100),
+    "next_s": ("3600", "3600", 3_600),
+    "console_url": ("https://c.example/x/", '"https://c.example/x/"', "https://c.example/x"),
+    "smtp_url": (
+        "smtp+starttls://mailer:open%20sesame@mail.example",
+        '"smtp+starttls://mailer:open%20sesame@mail.example:587"',
+        SmtpUrl("mail.example", 587, "starttls", "mailer", "open sesame"),
+    ),
+    "smtp_ca": ("GEO", "'GEO'", "GEO"),
+    "smtp_connections": ("7", "7", 7),
+    "smtp_s": ("1.5", "1.5", 1.5),
+    "mail_from": ("stats@Example.org", '"stats@Example.org"', "stats@example.org"),
     "viewers": ("0", "0", 0),
     "allow_fsync_off": ("on", "true", True),
 }
@@ -80,7 +94,8 @@ def test_each_setting_arrives_from_each_source(name: str, source: str, tmp_path:
     text, toml, expected = (
         part.replace("GEO", str(geo)) if isinstance(part, str) else part for part in CHANGED[name]
     )
-    environ = {key: value for key, value in NEEDED.items() if key != TABLE[name].variable}
+    needed = NEEDED | WITH_SENDER if name == "smtp_url" else NEEDED
+    environ = {key: value for key, value in needed.items() if key != TABLE[name].variable}
     overrides: dict[str, Any] = {}
     match source:
         case "option":
@@ -176,6 +191,23 @@ WRONG: Final = [
     ("CALLHOME_STOP_S", "-1", "seconds from 0.1 to 600; got '-1'"),
     ("CALLHOME_RETENTION_DAYS", "99", "whole number of days from 100 to 36,500; got '99'"),
     ("CALLHOME_RETENTION_DAYS", "400.5", "whole number of days.*; got '400.5'"),
+    ("CALLHOME_NEXT_S", "1h", "whole number of seconds from 0 to 2,592,000; got '1h'"),
+    ("CALLHOME_CONSOLE_URL", "callhome.example.com", "an http or https URL.*got 'callhome.example.com'"),
+    ("CALLHOME_CONSOLE_URL", "https://c.example/?a=b", "an http or https URL"),
+    ("CALLHOME_CONSOLE_URL", "https://c.example/\r\nBcc: x", "an http or https URL"),
+    ("CALLHOME_SMTP_URL", "mail.example", r"smtps://.*it doesn't begin with smtps://"),
+    ("CALLHOME_SMTP_URL", "http://u:topsecret@h", "it doesn't begin with smtps://"),
+    ("CALLHOME_SMTP_URL", "smtp://u:topsecret@h", "a password is sent only over TLS"),
+    ("CALLHOME_SMTP_URL", "smtps://u:top@secret@h", r"USER:PASSWORD before @.*as %XX"),
+    ("CALLHOME_SMTP_URL", "smtps://topsecret@h", "USER:PASSWORD before @"),
+    ("CALLHOME_SMTP_URL", "smtps://u:topsecret@h:0", "port is not from 1 to 65535"),
+    ("CALLHOME_SMTP_URL", "smtps://u:topsecret@h/x", "is not HOST or HOST:PORT"),
+    ("CALLHOME_SMTP_URL", "smtps://", "is not HOST or HOST:PORT"),
+    ("CALLHOME_SMTP_CA", "/nowhere.pem", r"certificates in PEM.*there is no file '/nowhere\.pem'"),
+    ("CALLHOME_SMTP_CONNECTIONS", "0", "whole number of connections from 1 to 100; got '0'"),
+    ("CALLHOME_SMTP_S", "0", "a number of seconds from 0.1 to 600; got '0'"),
+    ("CALLHOME_MAIL_FROM", "callhome", "an e-mail address.*got 'callhome'"),
+    ("CALLHOME_MAIL_FROM", "a@b.c\r\nBcc: x@y.z", "an e-mail address"),
     ("CALLHOME_VIEWERS", "x" * 1000, "whole number of viewers from 0 to 100,000; got 'x{79}…$"),
     ("CALLHOME_ALLOW_FSYNC_OFF", "never", "true or false; got 'never'"),
 ]
@@ -320,6 +352,38 @@ def test_secrets_are_never_shown() -> None:
         assert found.database_url.dsn == url
     assert str(DatabaseUrl(URL)) == "postgresql://callhome:***@db.example:5433/callhome"
     assert str(DatabaseUrl("postgresql://h:5432/d")) == "postgresql://h:5432/d"
+
+
+def test_a_mail_server_is_shown_without_its_password() -> None:
+    """Neither as a text nor among the settings does a mail server show its password."""
+    environ = NEEDED | WITH_SENDER | {"CALLHOME_SMTP_URL": "smtps://mailer:open%20sesame@[::1]:4465"}
+    found = load(Settings, environ=environ)
+    assert str(found.smtp_url) == "smtps://mailer:***@[::1]:4465"
+    shown = f"{found!r} {effective(collect({}, None, environ, {}))}"
+    assert "sesame" not in shown
+    assert str(SmtpUrl("mail.example", 25, "none")) == "smtp://mail.example:25"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smtps://h", SmtpUrl("h", 465, "implicit")),
+        ("smtp+starttls://h", SmtpUrl("h", 587, "starttls")),
+        ("smtp://127.0.0.1", SmtpUrl("127.0.0.1", 25, "none")),
+        ("smtp://[::1]:2525/", SmtpUrl("::1", 2525, "none")),
+        ("smtps://a%40b:p%3A%40@h:1", SmtpUrl("h", 1, "implicit", "a@b", "p:@")),
+    ],
+)
+def test_each_kind_of_mail_server(text: str, expected: SmtpUrl) -> None:
+    """Each scheme has its safety and its usual port; user and password may have any character as %XX."""
+    environ = NEEDED | WITH_SENDER | {"CALLHOME_SMTP_URL": text}
+    assert load(Settings, environ=environ).smtp_url == expected
+
+
+def test_a_mail_server_needs_a_sender() -> None:
+    """SMTP_URL without MAIL_FROM is told: a mail needs somebody to come from."""
+    with pytest.raises(SettingsError, match="SMTP_URL is given, but not MAIL_FROM"):
+        load(Settings, environ=NEEDED | {"CALLHOME_SMTP_URL": "smtp://h"})
 
 
 def test_settings_are_frozen() -> None:

@@ -281,6 +281,12 @@ GROUPS: tuple[dict[str, Any], ...] = (
 ELSEWHERE = {
     "database_url": "test_end_to_end.py: test_an_answer_leaves_after_the_commit",
     "loop": "test_settings_effects.py: test_loop_is_the_event_loop",
+    "smtp_url": "test_mail_settings.py: test_mails_go_where_and_come_from_where_it_is_said",
+    "mail_from": "test_mail_settings.py: test_mails_go_where_and_come_from_where_it_is_said",
+    "console_url": "test_mail_settings.py: test_mails_lead_to_the_console",
+    "smtp_ca": "test_mail_settings.py: test_a_server_is_trusted_by_its_authority",
+    "smtp_connections": "test_mail_settings.py: test_so_many_connections_are_open",
+    "smtp_s": "test_mail_settings.py: test_a_silent_server_is_left",
     "stop_s": "test_app.py: test_stopping_is_bounded_though_the_database_hangs",
     "allow_fsync_off": "test_app.py: test_a_database_that_may_lose_commits_is_refused",
 }

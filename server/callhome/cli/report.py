@@ -51,7 +51,7 @@ def add(config: Path | None, database_url: str | None, **given: Any) -> None:
     \b
     Examples:
       callhome report add "Example Server weekly" --to sales@example.com --product es
-      callhome report add board --to chef@example.com --language fr --cron "0 8 1 * *" --time-zone Europe/Paris
+      callhome report add board --to chef@example.com --language fr --cron "0 8 1 * *"
     """
     from ..reports.subscription import Draft, checked
     from ..store import reports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +13,7 @@ from .answers import add_headers, api_errors
 from .hosts import only_hosts
 from .live import LiveRoutes, Push
 from .pages import PageRoutes
+from .unsubscribe import UnsubscribeRoutes
 from .visitor import Visitors, VisitorSite, heard
 
 # Requests here have no body that anybody reads.
@@ -24,6 +25,7 @@ callhome console
 /live            websocket: the live counters, a snapshot and then every change
 /api/v1/live     the same snapshot as JSON
 /metrics         for Prometheus
+/unsubscribe     where links in summary mails lead
 /livez           200 while this process answers
 
 In a terminal: callhome watch
@@ -49,14 +51,24 @@ class ConsoleConfig:
 class ConsoleServer:
     """Async context manager that listens while entered; `port` tells where.
 
-    ``metrics`` returns the text that ``/metrics`` answers.
+    ``metrics`` returns the text that ``/metrics`` answers; ``unsubscribe`` is where recipients of mails unsubscribe,
+    ``routes`` are those of whoever runs it, such as the demo.
     """
 
-    def __init__(self, config: ConsoleConfig, hub: Push, metrics: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        config: ConsoleConfig,
+        hub: Push,
+        metrics: Callable[[], bytes],
+        unsubscribe: UnsubscribeRoutes | None = None,
+        routes: Sequence[web.RouteDef] = (),
+    ) -> None:
         self._config = config
         self._metrics = metrics
         self._live = LiveRoutes(hub)
         self._pages = PageRoutes()
+        self._unsubscribe = unsubscribe
+        self._routes = routes
         # All viewers of a full house come back within a moment of a restart; 128 is aiohttp's default.
         self._backlog = max(128, hub.viewers_max)
         self._runner: web.AppRunner | None = None
@@ -73,6 +85,9 @@ class ConsoleServer:
         middlewares = [heard, only_hosts((*config.hosts, config.host)), api_errors]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES)
         app.add_routes([*self._live.table(), *self._pages.table()])
+        if self._unsubscribe is not None:
+            app.add_routes(self._unsubscribe.table())
+        app.add_routes(self._routes)
         app.add_routes([web.get("/", _index), web.get("/livez", _livez)])
         app.add_routes([web.get("/metrics", self._get_metrics)])
         app.on_response_prepare.append(add_headers)

@@ -99,7 +99,7 @@ class Courier:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Claim no more, let last lines be answered for a while, give the rest back. Cancelled, claims are left behind."""
+        """Claim no more, let last lines be answered for a while, give the rest back. Cancelled, it leaves claims."""
         self._is_stopping = True
         names = {errand.claim.name for errand in self._errands.values()}
         try:
@@ -162,7 +162,13 @@ class Courier:
     def _start(self, errand: _Errand) -> None:
         task = asyncio.create_task(self._run(errand), name=f"{self._purpose} {errand.claim.id}")
         self._errands[task] = errand
-        task.add_done_callback(self._errands.pop)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        errand = self._errands.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its claim runs out, and then it is what it was recorded to be.
+            logger.error("%s: delivery %d is lost", self._purpose, errand.claim.id, exc_info=error)
 
     async def _run(self, errand: _Errand) -> None:
         try:

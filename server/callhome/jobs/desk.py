@@ -49,8 +49,17 @@ class Desk:
             connection = self._connection
             if connection is None or connection.is_closed():
                 raise Away("there is no connection to the database now")
-            with cut_after(connection, _STATEMENT_S):
-                return await work(connection)
+            try:
+                with cut_after(connection, _STATEMENT_S):
+                    return await work(connection)
+            except asyncpg.InternalClientError as error:
+                # What asyncpg says of a session that the server has ended, until it has noticed itself.
+                connection.terminate()
+                raise Away(f"the connection to the database broke: {error}") from error
+            except Exception as error:
+                if connection.is_closed():  # one that is cut raises what it likes
+                    raise Away(f"the connection to the database was lost: {error}") from error
+                raise
 
     async def insist(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Do ``work``, which may be repeated, as often as it takes, over outages too. Cancelling it: done or not."""
