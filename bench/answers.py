@@ -14,7 +14,7 @@ from callhome.releases.advice import Advisor
 from callhome.releases.model import Release, Severity
 
 from .command import Run, bench
-from .machine import pinned
+from .machine import describe, pinned
 
 # Ten products with some versions each, on two channels.
 _PRODUCTS = 10
@@ -31,6 +31,7 @@ def main(run: Run, licenses: int, releases: int, rounds: int) -> None:
     Each call is another license out of all, and an install's version among those that are out there; a tenth of the
     releases is offered to half of the installs. Beside it, versions that nobody has sent before.
     """
+    run.report.machine |= describe()
     advisor = _advisor(licenses, releases)
     rng = random.Random(1)
     calls = [

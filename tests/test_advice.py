@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -180,3 +182,14 @@ def test_invented_versions_and_keys_take_no_memory() -> None:
         told(by, f"0.{number}", license=number.to_bytes(16, "big"))
     assert len(by._answers) <= 8_192
     assert not by._verdicts
+
+
+def test_each_field_of_an_answer_is_documented() -> None:
+    """The table in docs/protocol.md has exactly the fields that an answer can have."""
+    page = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text("utf-8")
+    section = page.partition("## The answer")[2].partition("\n## ")[0]
+    by = advisor(next_s=60)
+    by.set_licenses({KEY: TERMS})
+    by.set_releases([release("1.1", notes_url="https://n.example/")])
+    by.set_notices([notice("Hello.")])
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(told(by, license=KEY))

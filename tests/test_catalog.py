@@ -53,7 +53,7 @@ async def test_the_catalogue_survives_a_lost_connection(database: str) -> None:
 
 
 async def test_advice_follows_changes(database: str) -> None:
-    """Releases, notices and licenses that are registered elsewhere are told here without a restart, and withdrawn so."""
+    """Releases, notices and licenses that are registered elsewhere are told here without a restart."""
     connection = await asyncpg.connect(database)
     await products.add(connection, "es", "ES")
     key = KeyHasher(b"secret")("a license key")

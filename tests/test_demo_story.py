@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import pairwise
 from statistics import mean
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_cloned_install_has_two_versions_within_minutes() -> None:
     )
     turns = [ping.version for ping in mine if "11:00" <= when(ping) <= "11:08"]
     assert len(turns) >= 6
-    assert all(one != other for one, other in zip(turns, turns[1:], strict=False))
+    assert all(one != other for one, other in pairwise(turns))
 
 
 def when(ping: Ping) -> str:

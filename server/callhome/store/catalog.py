@@ -1,4 +1,4 @@
-"""The catalogue in memory: products, releases, notices, licenses; refreshed within a moment of a change in the database."""
+"""The catalogue in memory: products, releases, notices, licenses; within a moment of a change in the database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _REFRESH_S: Final = 10.0
 # The same for licenses, of which there may be a hundred thousand: reading those takes a second.
 _LICENSES_REFRESH_S: Final = 300.0
-# Reading them takes the event loop as long as it takes: many changes in a row are told at once, for a fifth of the time.
+# Reading them takes a fifth of the event loop's time at most: many changes in a row are told at once.
 _LICENSES_PAUSE_SHARE: Final = 4.0
 # Reading some hundred products takes milliseconds: no answer for so long is no connection.
 _QUERY_S: Final = 10.0
