@@ -29,6 +29,7 @@ _ANSWER_S: Final = 10.0
 _ROWS: Final = "SELECT count(*) FROM ping WHERE id >= $1 AND channel = $2"
 _IDS: Final = "SELECT id FROM ping WHERE id >= $1 AND channel = $2"
 _BACKLOG: Final = "SELECT coalesce(sum(received - duplicates), 0), count(*) FROM batch"
+_TOUCHED: Final = "SELECT EXISTS (SELECT FROM license_touched)"
 _SUMMED: Final = (
     "SELECT coalesce(sum(launches), 0) FROM usage_daily u JOIN product p ON p.id = u.product WHERE p.key = $1"
 )
@@ -133,6 +134,19 @@ class Books:
 
         await _until(is_empty, FOLD_S, "fold its backlog")
         return time.perf_counter() - begun_s
+
+    async def licenses_counted(self) -> None:
+        """Wait until the usage of all licenses is counted, so that what is measured next has the machine for itself.
+
+        Raises `CallhomeError`; cancelling it is harmless.
+        """
+        assert self._connection is not None
+        connection = self._connection
+
+        async def is_empty() -> bool:
+            return not await connection.fetchval(_TOUCHED)
+
+        await _until(is_empty, FOLD_S, "count the licenses")
 
     async def _stored_total(self) -> int:
         assert self._site.console is not None

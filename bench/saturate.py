@@ -87,6 +87,7 @@ async def _round(run: Run, site: Site, found: Rounds, connections: int, seconds:
         if open_books.has_database:
             found.backlogs.append((await open_books.backlog())[0])
             found.fold_s.append(await open_books.folded())
+            await open_books.licenses_counted()
         await open_books.settled()
         rows = await open_books.rows(pings.tag)
         # wrk cuts its connections at the end: what each had in flight may be stored without being answered.

@@ -126,7 +126,9 @@ class App:
         await stack.enter_async_context(catalog)
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
         await stack.enter_async_context(Feed(_source(dsn), counters, hub))
-        await stack.enter_async_context(jobs(settings, stop_s=settings.stop_s * _MAIL_SHARE))
+        await stack.enter_async_context(
+            jobs(settings, stop_s=settings.stop_s * _MAIL_SHARE, is_crowded=lambda: keeper.is_crowded)
+        )
         console = await stack.enter_async_context(
             ConsoleServer(
                 _console_config(settings, shares.console),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from ..reports.mailing import Mailing
@@ -14,10 +14,11 @@ from .mails import MailJob
 
 
 @asynccontextmanager
-async def jobs(settings: Settings, *, stop_s: float) -> AsyncIterator[None]:
+async def jobs(settings: Settings, *, stop_s: float, is_crowded: Callable[[], bool]) -> AsyncIterator[None]:
     """Do a replica's part of all jobs while entered; nothing on the way of a ping waits for them.
 
-    ``stop_s``: what may be spent at the end on mails whose last line is sent. Cancelling the entering begins nothing,
+    ``stop_s``: what may be spent at the end on mails whose last line is sent; ``is_crowded``: whether clients stand in
+    line, so that what can wait does. Cancelling the entering begins nothing,
     cancelling the leaving cuts what is left.
     """
     dsn, secret = settings.database_url.dsn, settings.secret.get_secret_value().encode()
@@ -36,7 +37,9 @@ async def jobs(settings: Settings, *, stop_s: float) -> AsyncIterator[None]:
                 stop_s=stop_s,
             )
         )
-        await stack.enter_async_context(LicenseJob(dsn, retention_days=settings.retention_days))
+        await stack.enter_async_context(
+            LicenseJob(dsn, retention_days=settings.retention_days, is_crowded=is_crowded)
+        )
         yield
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
+from math import inf
 from typing import Final, Self
 
 from ..licenses import clones
@@ -25,6 +26,9 @@ LICENSES_AT_ONCE: Final = 200
 # People look at usage in minutes, not milliseconds; and counting may have a sixth of the database's time.
 _PAUSE_S: Final = 5.0
 _PAUSE_SHARE: Final = 5.0
+# While clients stand in line for their commits, counting waits; but a usage two minutes old is what that may cost.
+_CROWDED_S: Final = 120.0
+_CROWDED_LOOK_S: Final = 1.0
 # After so long without a pause there is one, though licenses wait to be counted.
 _WORK_S: Final = 2.0
 # Flips show a clone after days; all of the last weeks are read each time.
@@ -44,9 +48,17 @@ class LicenseJob:
     ``today`` returns the UTC day; without it, the database's clock tells, since replicas' clocks differ.
     """
 
-    def __init__(self, dsn: str, *, retention_days: int, today: Callable[[], date] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        retention_days: int,
+        today: Callable[[], date] | None = None,
+        is_crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._retention_days = retention_days
         self._clock = today
+        self._is_crowded = is_crowded
         self._session = Persistent("licenses", partial(connect, dsn, "licenses"), self._work)
         self._touched_day: date | None = None
         self._clones_due_s = 0.0
@@ -62,14 +74,19 @@ class LicenseJob:
         await self._session.__aexit__()
 
     async def _work(self, connection: Connection) -> None:
+        ended_s = -inf
         while True:
+            if self._is_crowded() and time.monotonic() - ended_s < _CROWDED_S:
+                await asyncio.sleep(_CROWDED_LOOK_S)
+                continue
             begun_s = time.monotonic()
             more = True
             while more and time.monotonic() - begun_s < _WORK_S:
                 with cut_after(connection, _STEP_S):
                     more = await self._step(connection)
                 self._session.went_well()
-            await asyncio.sleep(max(_PAUSE_S, _PAUSE_SHARE * (time.monotonic() - begun_s)))
+            ended_s = time.monotonic()
+            await asyncio.sleep(max(_PAUSE_S, _PAUSE_SHARE * (ended_s - begun_s)))
 
     async def _step(self, connection: Connection) -> bool:
         """Do a share of the work; return whether licenses are left to count."""

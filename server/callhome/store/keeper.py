@@ -35,11 +35,11 @@ _PAUSE_S: Final = 0.1
 _CROWDED_COMMITS: Final = 1.1
 _PAUSE_SHARE: Final = 1.0
 _PAUSE_SHARE_BEHIND: Final = 0.5
-_PAUSE_SHARE_CROWDED: Final = 4.0
+_PAUSE_SHARE_CROWDED: Final = 6.0
 # But not for ever: numbers half a minute old are what a burst at nine may cost those who look at them.
 _CROWDED_LAG_S: Final = 30.0
 # A fold that had to wait for a lock, or for a busy disk, earns no longer pause than that.
-_PAUSE_MAX_S: Final = 2.0
+_PAUSE_MAX_S: Final = 3.0
 # New partitions are needed once a day; an hour leaves room for many failed tries. A reader such as pg_dump can be in
 # the way for as long as it runs.
 _PARTITIONS_S: Final = 3_600.0
@@ -74,12 +74,18 @@ class Keeper:
         self._committed = asyncio.Event()
         self._session = Persistent("keeper", partial(connect, dsn, "keeper"), self._keep)
         self._looked = (time.monotonic(), tally.commit_s)
+        self._commits = 0.0
         self._partitions_due_s = 0.0
         self._counted_day: date | None = None
 
     def wake(self) -> None:
         """Tell that a batch was committed here: it is folded at once, not at the next look."""
         self._committed.set()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether clients stood in line for commits here, when that was looked at last."""
+        return self._commits > _CROWDED_COMMITS
 
     async def __aenter__(self) -> Self:
         """Begin to keep. Cancelling it begins nothing."""
@@ -111,7 +117,7 @@ class Keeper:
         return day
 
     async def _rest(self, worked_s: float, behind: bool) -> None:
-        commits = self._commits_under_way()
+        commits = self._commits = self._commits_under_way()
         pause_s = min(_PAUSE_MAX_S, worked_s * pause_share(commits, behind, self._tally.rollup_lag_s))
         if behind or commits > _CROWDED_COMMITS:
             await asyncio.sleep(pause_s)
