@@ -507,6 +507,7 @@ CREATE TABLE IF NOT EXISTS report (
     language   text        NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'fr')),
     schedule   text        NOT NULL,
     time_zone  text        NOT NULL DEFAULT 'UTC',
+    days       smallint    NOT NULL DEFAULT 0 CHECK (days BETWEEN 0 AND 366),
     is_paused  boolean     NOT NULL DEFAULT false,
     next_due   timestamptz NOT NULL,
     last_due   timestamptz,
@@ -521,6 +522,7 @@ COMMENT ON COLUMN report.sections IS 'Its sections in their order; docs/reports.
 COMMENT ON COLUMN report.language IS 'en or fr.';
 COMMENT ON COLUMN report.schedule IS 'When it is due: a cron expression of five fields, in time_zone.';
 COMMENT ON COLUMN report.time_zone IS 'IANA name of the time zone of the schedule.';
+COMMENT ON COLUMN report.days IS 'How many UTC days before its due it covers; 0 for those since the due before.';
 COMMENT ON COLUMN report.is_paused IS 'True while it is not sent.';
 COMMENT ON COLUMN report.next_due IS 'When it is due next.';
 COMMENT ON COLUMN report.last_due IS 'When it was due last: its next period begins there; NULL before the first.';

@@ -50,17 +50,20 @@ def test_a_subscription_has_its_life(database: str) -> None:
     changed = call(
         database, "change", "board", "--to", "c@example.com", "--not-to", "a@EXAMPLE.com", "--language", "fr"
     )
+    assert call(database, "change", "board", "--days", "7").exit_code == 0
+    assert json.loads(call(database, "list", "--json").stdout)[0]["days"] == 7
+    assert call(database, "change", "board", "--days", "0").exit_code == 0
     assert changed.stdout.startswith("'board' goes to 2 recipients, next on ")
     listed = call(database, "list").stdout.rstrip("\n").split("\t")
     sections = "usage,builds,updates,installs,countries,findings,licenses"
     assert listed[:6] == ["board", "all", sections, "fr", "0 8 1 * *", "UTC"]
-    assert listed[7] == "b@example.com c@example.com"
+    assert listed[8] == "b@example.com c@example.com"
 
     assert "is paused" in call(database, "pause", "board").stdout
     (record,) = json.loads(call(database, "list", "--json").stdout)
     assert (record["name"], record["is_paused"], record["last_due"]) == ("board", True, None)
     assert [each["address"] for each in record["recipients"]] == ["b@example.com", "c@example.com"]
-    assert call(database, "list").stdout.split("\t")[6] == "paused"
+    assert call(database, "list").stdout.split("\t")[6:8] == ["0", "paused"]
     assert "is due next on" in call(database, "resume", "board").stdout
     assert call(database, "remove", "board").stdout == "'board' is removed\n"
     assert call(database, "list").stdout == ""

@@ -41,8 +41,8 @@ def folded(connection: Any, launches: int) -> Callable[[], Awaitable[bool]]:
         (0.0, True, 5.0, 0.0),
         (0.8, True, 5.0, 0.4),
         (1.0, True, 5.0, 0.5),
-        (1.2, True, 5.0, 4.0),
-        (1.2, False, 0.0, 4.0),
+        (1.2, True, 5.0, 6.0),
+        (1.2, False, 0.0, 6.0),
         (1.2, True, 60.0, 0.6),
     ],
 )

@@ -127,3 +127,11 @@ def test_what_is_no_time_zone_is_told(zone: str) -> None:
     """Whoever names a time zone that there isn't hears what was expected."""
     with pytest.raises(InvalidSchedule, match="expected an IANA name such as Europe/Paris"):
         check("0 7 * * MON", zone)
+
+
+def test_a_number_of_days_covers_so_many() -> None:
+    """With days given, a report covers so many before its due, whenever the one before was."""
+    due = datetime(2026, 11, 25, 7, 0, tzinfo=UTC)
+    before = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
+    assert period(due, before, 7) == Period(date(2026, 11, 18), date(2026, 11, 24))
+    assert period(due, before, 1) == period(due, before)

@@ -56,7 +56,7 @@ def add(config: Path | None, database_url: str | None, **given: Any) -> None:
     from ..reports.subscription import Draft, checked
     from ..store import reports
 
-    usual = {"language": "en", "schedule": CRON, "time_zone": "UTC"}
+    usual = {"language": "en", "schedule": CRON, "time_zone": "UTC", "days": 0}
     draft = checked(Draft(**{**given, **{name: given[name] or value for name, value in usual.items()}}))
     made = run(lambda connection: reports.add(connection, draft), config, database_url)
     click.echo(f"{made.name!r} is due for the first time on {report_view.when(made.next_due)}")
@@ -84,7 +84,9 @@ def change(
     from ..store import reports
 
     def changed(draft: Draft) -> Draft:
-        new = {each: value for each, value in given.items() if value and each != "recipients"}
+        new = {
+            each: value for each, value in given.items() if value not in (None, ()) and each != "recipients"
+        }
         return replace(draft, **new, recipients=(*draft.recipients, *given["recipients"]))
 
     gone = [checked(address) for address in dropped]
@@ -102,7 +104,8 @@ def list_(as_json: bool, config: Path | None, database_url: str | None) -> None:
     """List the reports.
 
     A table on a terminal; elsewhere a line each with tabs between: name, products, sections, language, schedule, time
-    zone, when it is due next or "paused", recipients (those who have unsubscribed in parentheses).
+    zone, days (0: since the one before), when it is due next or "paused", recipients (in parentheses those who have
+    unsubscribed).
     """
     from ..store import reports
 
@@ -110,7 +113,17 @@ def list_(as_json: bool, config: Path | None, database_url: str | None) -> None:
     if as_json:
         show_json([report_view.record(each) for each in found])
         return
-    heads = ("name", "products", "sections", "language", "schedule", "time zone", "next", "recipients")
+    heads = (
+        "name",
+        "products",
+        "sections",
+        "language",
+        "schedule",
+        "time zone",
+        "days",
+        "next",
+        "recipients",
+    )
     show(
         heads,
         [report_view.row(each) for each in found],

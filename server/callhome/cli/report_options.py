@@ -38,6 +38,11 @@ def content_options(function: _Function) -> _Function:
         click.option(
             "--time-zone", metavar="ZONE", help="Time zone of that, such as Europe/Paris. [default: UTC]"
         ),
+        click.option(
+            "--days",
+            type=click.IntRange(0, 366),
+            help="How many UTC days it covers; 0: those since the one before. [default: 0]",
+        ),
     )
     for option in reversed(options):
         function = option(function)

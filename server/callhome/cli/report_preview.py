@@ -100,7 +100,7 @@ async def _on(connection: Connection, wanted: _Wanted, mailing: Mailing) -> Prev
     last = schedule.last_due(report.schedule, report.time_zone, due)
     if last == due:
         last = schedule.last_due(report.schedule, report.time_zone, due - timedelta(seconds=1))
-    period = schedule.period(due, last)
+    period = schedule.period(due, last, report.days)
     order = Order(report.name, report.products, report.sections, report.language, period)
     made = await composed(connection, order, mailing.console_url)
     subscribed = [each.address for each in report.recipients if each.unsubscribed_at is None]

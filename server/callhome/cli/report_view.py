@@ -28,7 +28,7 @@ def row(each: Subscription) -> tuple[str, ...]:
     ]
     return (
         *(each.name, ",".join(each.products) or "all", ",".join(each.sections), each.language),
-        *(each.schedule, each.time_zone, "paused" if each.is_paused else when(each.next_due)),
+        *(each.schedule, each.time_zone, str(each.days), "paused" if each.is_paused else when(each.next_due)),
         " ".join(addresses),
     )
 

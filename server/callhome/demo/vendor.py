@@ -42,11 +42,11 @@ MAIL_FROM: Final = "callhome@example.com"
 # Each every six minutes, in turns: a mail every two. A real subscription is weekly or monthly.
 _REPORTS: Final = (
     Draft("Product management", (), ("usage", "builds", "updates", "installs", "countries"), "en",
-          "0-59/6 * * * *", "UTC", ("products@example.com",)),
+          "0-59/6 * * * *", "UTC", ("products@example.com",), 7),
     Draft("Licensing", ("studio", "server"), ("usage", "findings", "licenses"), "en",
-          "2-59/6 * * * *", "UTC", ("licensing@example.com",)),
+          "2-59/6 * * * *", "UTC", ("licensing@example.com",), 7),
     Draft("Direction", ("studio",), ("usage", "countries", "updates"), "fr",
-          "4-59/6 * * * *", "Europe/Paris", ("direction@example.com",)),
+          "4-59/6 * * * *", "Europe/Paris", ("direction@example.com",), 30),
 )  # fmt: skip
 _LEAK: Final = Given(
     "A key of Example Field in too many hands",

@@ -57,13 +57,15 @@ def last_due(schedule: str, zone: str, until: datetime) -> datetime:
     return until.astimezone(UTC) - _DAY
 
 
-def period(due: datetime, before: datetime) -> Period:
+def period(due: datetime, before: datetime, days: int = 0) -> Period:
     """Return what a report covers: whole UTC days, from the day of the due before to the day before this due.
 
     So consecutive reports neither overlap nor leave a day out. At least one day: several reports of one day all
-    cover the day before.
+    cover the day before. With ``days`` it is so many, whenever the due before was.
     """
     last_day = due.astimezone(UTC).date() - _DAY
+    if days:
+        return Period(last_day - (days - 1) * _DAY, last_day)
     return Period(min(before.astimezone(UTC).date(), last_day), last_day)
 
 

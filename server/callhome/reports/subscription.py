@@ -13,6 +13,8 @@ from .model import LANGUAGES, SECTIONS
 
 # Names stand in subjects; schema.sql says the same.
 NAME_CHARACTERS: Final = 100
+# Within what single pings are kept for by default, with the period before for most of it.
+DAYS_MOST: Final = 366
 # A mailing list is the better way to more, and a typing error must not fill a table.
 RECIPIENTS_MAX: Final = 100_000
 
@@ -23,7 +25,10 @@ class InvalidSubscription(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A subscription as somebody wants it: ``products`` are keys, none for all of them."""
+    """A subscription as somebody wants it: ``products`` are keys, none for all of them.
+
+    ``days``: how many each report covers; 0 for those since the due before.
+    """
 
     name: str
     products: tuple[str, ...]
@@ -32,6 +37,7 @@ class Draft:
     schedule: str
     time_zone: str
     recipients: tuple[str, ...]
+    days: int = 0
 
 
 def checked(draft: Draft) -> Draft:
@@ -51,6 +57,10 @@ def checked(draft: Draft) -> Draft:
             f"{draft.language!r} is no language here: expected one of {', '.join(LANGUAGES)}"
         )
     schedule.check(draft.schedule, draft.time_zone)
+    if not 0 <= draft.days <= DAYS_MOST:
+        raise InvalidSubscription(
+            f"a report covers 1 to {DAYS_MOST} days (0: those since the one before), not {draft.days}"
+        )
     recipients = _each_once(addresses.checked(address) for address in draft.recipients)
     if not 0 < len(recipients) <= RECIPIENTS_MAX:
         raise InvalidSubscription(
@@ -64,6 +74,7 @@ def checked(draft: Draft) -> Draft:
         schedule=" ".join(draft.schedule.split()),
         time_zone=draft.time_zone,
         recipients=recipients,
+        days=draft.days,
     )
 
 

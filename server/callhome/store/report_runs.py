@@ -66,7 +66,7 @@ async def take_due(connection: Connection) -> int:
     """
     async with connection.transaction():
         rows = await connection.fetch(
-            "SELECT id, name, schedule, time_zone, next_due, last_due, now() AS now FROM report "
+            "SELECT id, name, schedule, time_zone, days, next_due, last_due, now() AS now FROM report "
             "WHERE NOT is_paused AND next_due <= now() ORDER BY next_due LIMIT $1 FOR UPDATE SKIP LOCKED",
             _TAKEN_AT_ONCE,
         )
@@ -102,7 +102,7 @@ async def order_now(connection: Connection, name: str, recipients: Sequence[str]
         if unsubscribed := sorted(gone.intersection(recipients or ())):
             raise UsageError(f"{unsubscribed[0]} has unsubscribed from {name!r} and gets nothing of it")
         now: datetime = await connection.fetchval("SELECT now()")
-        period = schedule.period(now, schedule.last_due(report.schedule, report.time_zone, now))
+        period = schedule.period(now, schedule.last_due(report.schedule, report.time_zone, now), report.days)
         await connection.execute(
             "INSERT INTO report_run (report, due, first_day, last_day, recipients) VALUES ($1, $2, $3, $4, $5)",
             *(report.id, now, period.first_day, period.last_day, recipients),
@@ -200,4 +200,4 @@ def _planned(row: asyncpg.Record) -> tuple[datetime, Period, datetime]:
     cron, zone, now = row["schedule"], row["time_zone"], row["now"]
     due = max(row["next_due"], schedule.last_due(cron, zone, now))
     before = row["last_due"] or schedule.last_due(cron, zone, due - timedelta(seconds=1))
-    return due, schedule.period(due, before), schedule.next_due(cron, zone, now)
+    return due, schedule.period(due, before, row["days"]), schedule.next_due(cron, zone, now)

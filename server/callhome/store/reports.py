@@ -44,6 +44,7 @@ class Subscription:
     language: str
     schedule: str
     time_zone: str
+    days: int
     is_paused: bool
     next_due: datetime
     last_due: datetime | None
@@ -61,8 +62,8 @@ async def add(connection: Connection, draft: Draft) -> Subscription:
         await _check_products(connection, draft.products)
         try:
             id = await connection.fetchval(
-                "INSERT INTO report (name, products, sections, language, schedule, time_zone, next_due) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                "INSERT INTO report (name, products, sections, language, schedule, time_zone, days, next_due) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
                 *(
                     draft.name,
                     draft.products,
@@ -70,6 +71,7 @@ async def add(connection: Connection, draft: Draft) -> Subscription:
                     draft.language,
                     draft.schedule,
                     draft.time_zone,
+                    draft.days,
                 ),
                 schedule.next_due(draft.schedule, draft.time_zone, await now(connection)),
             )
@@ -99,9 +101,9 @@ async def change(
             next_due = schedule.next_due(draft.schedule, draft.time_zone, await now(connection))
         await connection.execute(
             "UPDATE report SET products = $2, sections = $3, language = $4, schedule = $5, time_zone = $6, "
-            "next_due = $7 WHERE id = $1",
+            "next_due = $7, days = $8 WHERE id = $1",
             *(before.id, draft.products, draft.sections, draft.language, draft.schedule, draft.time_zone),
-            next_due,
+            *(next_due, draft.days),
         )
         await _add_recipients(connection, before.id, draft.recipients)
         await connection.execute(
@@ -212,7 +214,7 @@ def unsubscriber(dsn: str) -> Callable[[int, str], Awaitable[bool]]:
 
 
 _READ = """
-SELECT id, name, products, sections, language, schedule, time_zone, is_paused, next_due, last_due, created_at,
+SELECT id, name, products, sections, language, schedule, time_zone, days, is_paused, next_due, last_due, created_at,
     (
         SELECT coalesce(array_agg((address, unsubscribed_at) ORDER BY address), '{}')
         FROM report_recipient WHERE report = report.id
@@ -234,6 +236,7 @@ def _draft(report: Subscription) -> Draft:
     return Draft(
         *(report.name, report.products, report.sections, report.language, report.schedule, report.time_zone),
         recipients=tuple(names),
+        days=report.days,
     )
 
 
