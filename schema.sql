@@ -49,9 +49,12 @@ CREATE TABLE IF NOT EXISTS ping (
     batch         uuid        NOT NULL,
     PRIMARY KEY (id, install)
 ) PARTITION BY RANGE (id);
-CREATE INDEX IF NOT EXISTS ping_batch ON ping (batch);
-CREATE TABLE IF NOT EXISTS ping_default PARTITION OF ping DEFAULT;
-CREATE INDEX IF NOT EXISTS ping_default_day ON ping_default (day);
+-- IF NOT EXISTS would lock the table, and pings would wait for all that follows, though the index is there.
+DO $$ BEGIN
+IF to_regclass('ping_batch') IS NULL THEN CREATE INDEX ping_batch ON ping (batch); END IF;
+IF to_regclass('ping_default') IS NULL THEN CREATE TABLE ping_default PARTITION OF ping DEFAULT; END IF;
+IF to_regclass('ping_default_day') IS NULL THEN CREATE INDEX ping_default_day ON ping_default (day); END IF;
+END $$;
 COMMENT ON TABLE ping IS 'Every ping, once. A partition a day, by the time within the id; ids of wrong clocks lie in ping_default.';
 COMMENT ON COLUMN ping.id IS 'UUIDv7 made by the client and kept over its retries, or by the server where there was none.';
 COMMENT ON COLUMN ping.install IS 'Keyed hash (BLAKE2b, 16 bytes) of the install id; the id itself is never stored.';
@@ -154,7 +157,11 @@ CREATE TABLE IF NOT EXISTS install (
     verified  boolean     NOT NULL,
     PRIMARY KEY (install, product)
 ) WITH (fillfactor = 70);
-ALTER TABLE install DROP COLUMN IF EXISTS at, DROP COLUMN IF EXISTS id;
+DO $$ BEGIN
+IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'install'::regclass AND attname = 'at' AND NOT attisdropped) THEN
+    ALTER TABLE install DROP COLUMN IF EXISTS at, DROP COLUMN IF EXISTS id;
+END IF;
+END $$;
 COMMENT ON TABLE install IS 'Every install of a product, as of its latest ping.';
 COMMENT ON COLUMN install.install IS 'ping.install.';
 COMMENT ON COLUMN install.product IS 'product.id.';
@@ -447,8 +454,9 @@ CREATE TABLE IF NOT EXISTS flip (
     to_country   text        NOT NULL,
     from_version text        NOT NULL,
     to_version   text        NOT NULL,
-    PRIMARY KEY (at, install, product)
+    PRIMARY KEY (install, product, at)
 );
+CREATE INDEX IF NOT EXISTS flip_at ON flip USING brin (at);
 COMMENT ON TABLE flip IS 'Pings whose country or version differs from that of the install''s ping before on the same day: where an install id was cloned they alternate. Weak installs are left out. Kept 90 days.';
 COMMENT ON COLUMN flip.install IS 'ping.install.';
 COMMENT ON COLUMN flip.product IS 'product.id.';

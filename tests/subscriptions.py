@@ -67,7 +67,7 @@ async def mailing(
     """A replica's mail job, with a sender of its own."""
     async with (
         Sender(url, ca=None, connections=connections, command_s=command_s) as sender,
-        MailJob(dsn, sender, MAILING, composer=composer, stop_s=stop_s) as job,
+        MailJob(dsn, sender, MAILING, composer=composer, stop_s=lambda: stop_s) as job,
     ):
         yield job
 

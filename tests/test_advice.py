@@ -184,6 +184,19 @@ def test_invented_versions_and_keys_take_no_memory() -> None:
     assert not by._verdicts
 
 
+def test_long_answers_of_invented_versions_take_no_memory() -> None:
+    """With many staged releases and long notices fewer answers are kept: their bytes are bounded, too."""
+    by = advisor()
+    by.set_releases([release(f"9.{number}", number, share=50) for number in range(1, 30)])
+    by.set_notices([notice("長" * 500, id=number) for number in range(10)])
+    for number in range(2_000):
+        by.advise("es", f"0.{number}", None, None, INSTALL)
+    kept = sum(
+        len(one[2]) for choices in by._answers.values() if isinstance(choices, tuple) for one in choices
+    )
+    assert 0 < kept <= 8_000_000
+
+
 def test_each_field_of_an_answer_is_documented() -> None:
     """The table in docs/protocol.md has exactly the fields that an answer can have."""
     page = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text("utf-8")

@@ -259,6 +259,9 @@ def test_a_license_is_revoked_by_id_end_or_key(es: str) -> None:
     assert run(es, "license", "revoke", "…WXYZ", "--customer", "acme").exit_code == 0
 
 
+NAMED = "expected its id or the last four characters of its key (for `revoke`, a whole key goes to --key)"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -269,8 +272,9 @@ def test_a_license_is_revoked_by_id_end_or_key(es: str) -> None:
         (["2222"], "no such license: `callhome license list`"),
         (["0001", "--customer", "nobody"], "no such license"),
         (["0001", "--customer", "a\nb"], "customer: got 'a\\nb'"),
-        (["ABCDE"], "'ABCDE' is neither an id, a number, nor the last four characters of a key"),
-        (["99999999999"], "is neither an id, a number, nor"),
+        (["ABCDE"], f"which license? Got 5 characters; {NAMED}"),
+        (["SECRET-KEY-0001"], f"which license? Got what ends in '0001'; {NAMED}"),
+        (["99999999999"], f"which license? Got what ends in '9999'; {NAMED}"),
         ([], "which license?"),
         (["1", "--key", "SECRET-KEY-0001"], "which license?"),
         (["1", "--undo", "--on", "2026-01-01"], "--on and --undo exclude each other"),

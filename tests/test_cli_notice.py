@@ -29,8 +29,8 @@ def test_a_notice_is_added_and_withdrawn(es: str) -> None:
     assert run(es, "notice", "add", *FULL).output == (
         "notice 1 is registered: warning, to es, versions 5.9 to 5.10, from 2096-12-20 08:00 to 2096-12-25 00:00 UTC\n"
     )
-    open_end = run(es, "notice", "add", "--text", "Hello", "--to-version", "5.9").output
-    assert open_end.startswith("notice 2 is registered: info, to every product, versions … to 5.9, from ")
+    open_end = run(es, "notice", "add", "--text", "Hello", "--product", "es", "--to-version", "5.9").output
+    assert open_end.startswith("notice 2 is registered: info, to es, versions … to 5.9, from ")
     assert open_end.endswith(" UTC on\n")
     assert run(es, "notice", "withdraw", "1").output == "notice 1 is withdrawn\n"
     assert run(es, "notice", "withdraw", "1").output == "notice 1 was withdrawn before\n"
@@ -75,14 +75,29 @@ def test_a_terminal_shows_a_table(es: str) -> None:
     ("words", "said"),
     [
         (["add"], "Missing option '--text'"),
-        (["add", "--text", " "], "callhome: text: ' ' can't be: expected one line"),
-        (["add", "--text", "x", "--url", "x"], "callhome: url: 'x' can't be"),
+        (["add", "--text", " "], "callhome: --text: ' ' can't be: expected one line"),
+        (["add", "--text", "x", "--url", "x"], "callhome: --url: 'x' can't be"),
         (
             ["add", "--text", "x", "--starts", "now"],
-            "callhome: starts: 'now' can't be: expected a day such as",
+            "callhome: --starts: 'now' can't be: expected a day such as",
         ),
-        (["add", "--text", "x", "--ends", "2020-01-01"], "expected a moment that is still to come"),
-        (["add", "--text", "x", "--from-version", "2", "--to-version", "1"], "a version not older than 2"),
+        (
+            ["add", "--text", "x", "--ends", "2020-01-01"],
+            "callhome: --ends: '2020-01-01' can't be: expected a moment that is still to come",
+        ),
+        (
+            ["add", "--text", "x", "--starts", "2096-12-24", "--ends", "2096-12-23"],
+            "callhome: --ends: '2096-12-23' can't be: expected a moment after ",
+        ),
+        (
+            ["add", "--text", "x", "--product", "es", "--from-version", "2", "--to-version", "1"],
+            "callhome: --to-version: '1' can't be: expected a version not older than 2",
+        ),
+        (["add", "--text", "x", "--from-version", "1 0"], "callhome: --from-version: '1 0' can't be"),
+        (
+            ["add", "--text", "x", "--from-version", "2"],
+            "callhome: --product is missing: expected a product, since versions of several have nothing in common",
+        ),
         (["add", "--text", "x", "--product", "nope"], "'nope' isn't registered; registered are es"),
         (["withdraw", "7"], "callhome: there is no notice 7: `callhome notice list --all`"),
         (["withdraw", "x"], "'x' is not a valid integer"),

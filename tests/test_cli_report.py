@@ -85,7 +85,7 @@ def test_a_subscription_has_its_life(database: str) -> None:
         (["send", "x"], "there is no report 'x'"),
         (["preview", "x"], "there is no report 'x'"),
         (["history", "x"], "there is no report 'x'"),
-        (["resend", "7"], "no mail 7 is uncertain or failed"),
+        (["resend", "7"], "with `--state uncertain` or `--state failed` shows ids"),
     ],
 )
 def test_what_is_wrong_is_told_with_what_to_do(words: list[str], said: str, database: str) -> None:
@@ -137,7 +137,7 @@ def read(content: bytes) -> Any:
 def test_a_preview_into_a_folder_has_the_parts(database: str, tmp_path: Path) -> None:
     """A folder gets the mail, its text, its HTML with the pictures beside it, and each table; a terminal the text."""
     call(database, "add", "weekly", "--to", "a@example.com")
-    folder = tmp_path / "new" / "weekly"
+    folder = tmp_path / "weekly"
     done = call(database, "preview", "weekly", "-o", str(folder), "--to", "z@example.com")
     assert done.exit_code == 0, done.output
     assert {"mail.eml", "mail.txt", "mail.html"} <= {path.name for path in folder.iterdir()}
@@ -151,6 +151,10 @@ def test_a_preview_into_a_folder_has_the_parts(database: str, tmp_path: Path) ->
     }
 
     assert "is no time: expected one such as" in call(database, "preview", "weekly", "--due", "soon").stderr
+    for place in ("wekly/parts", "wekly/weekly.eml"):
+        mistyped = call(database, "preview", "weekly", "-o", str(tmp_path / place))
+        assert (mistyped.exit_code, "wekly is no folder; make it" in mistyped.stderr) == (2, True)
+    assert not (tmp_path / "wekly").exists()
     blocked = call(database, "preview", "weekly", "-o", str(folder / "mail.txt" / "x.eml"))
     assert (blocked.exit_code, "can't be written" in blocked.stderr) == (2, True)
 
@@ -200,5 +204,49 @@ async def test_an_order_may_name_its_recipients(database: str) -> None:
         refused = await report(database, "send", "weekly", "--to", "b@example.com")
         assert (refused.exit_code, "b@example.com has unsubscribed" in refused.stderr) == (2, True)
         sent = await report(database, "send", "weekly", "--to", "a@example.com")
-        assert sent.stdout == "'weekly' will be sent in a moment: callhome report history 'weekly'\n"
+        runs = "as soon as a server with CALLHOME_SMTP_URL runs"
+        assert sent.stdout == f"'weekly' will be sent {runs}: callhome report history 'weekly'\n"
         assert await connection.fetchval("SELECT recipients FROM report_run") == ["a@example.com"]
+
+
+def test_an_order_is_sent_in_a_moment_where_there_is_a_mail_server(database: str) -> None:
+    """With a mail server configured ``send`` promises a moment."""
+    call(database, "add", "weekly", "--to", "a@example.com")
+    environ = {
+        **CLEAN,
+        **ENVIRON,
+        "CALLHOME_DATABASE_URL": database,
+        "CALLHOME_SMTP_URL": "smtp://127.0.0.1:25",
+    }
+    sent = CliRunner().invoke(main, ["report", "send", "weekly"], env=environ)
+    assert sent.stdout == "'weekly' will be sent in a moment: callhome report history 'weekly'\n"
+
+
+async def test_who_has_unsubscribed_is_not_put_back_in_silence(database: str) -> None:
+    """``change --to`` says so, and what to do; ``--not-to`` and then ``--to`` puts them back without a word."""
+    async with connected(database) as connection:
+        made = await due(connection, recipients=("a@example.com", "b@example.com"))
+        await reports.unsubscribe(connection, made.id, "b@example.com")
+    told = await report(database, "change", "weekly", "--to", "b@EXAMPLE.com", "--to", "c@example.com")
+    assert told.stderr == (
+        "b@example.com has unsubscribed and stays so; to put them back: --not-to b@example.com, "
+        "then --to b@example.com\n"
+    )
+    assert "goes to 2 recipients" in told.stdout
+    assert (await report(database, "change", "weekly", "--not-to", "b@example.com")).stderr == ""
+    back = await report(database, "change", "weekly", "--to", "b@example.com")
+    assert (back.stderr, "goes to 3 recipients" in back.stdout) == ("", True)
+
+
+async def test_a_report_of_some_products_becomes_one_of_all(database: str) -> None:
+    """``change --product ""`` means all products; the help says that what isn't given stays."""
+    async with connected(database) as connection:
+        await connection.execute("INSERT INTO product (key, name) VALUES ('es', 'Example Server')")
+    assert (
+        await report(database, "add", "weekly", "--to", "a@example.com", "--product", "es")
+    ).exit_code == 0
+    assert (await report(database, "change", "weekly", "--product", "")).exit_code == 0
+    (record,) = json.loads((await report(database, "list", "--json")).stdout)
+    assert record["products"] == []
+    words = " ".join((await report(database, "change", "--help")).stdout.split())
+    assert words.count("[default: as it is]") == 6

@@ -30,7 +30,7 @@ async def delivering(dsn: str, deliver: Deliver, count: int, at_once: int = 2) -
         assert run is not None
         moment = await connection.fetchval("SELECT now()")
         await report_runs.keep_composed(connection, run, "s", b"", moment, message_id=lambda address: address)
-        bounds = Bounds(at_once, before_s=30, after_s=30, stop_s=5)
+        bounds = Bounds(at_once, before_s=30, after_s=30, stop_s=lambda: 5.0)
         async with Courier("courier", dsn, Queue("delivery"), deliver, bounds):
             yield connection
 

@@ -75,11 +75,11 @@ def test_columns_may_be_few_and_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("", "'key', 'customer', 'product', 'seats' are missing"),
+        ("", "the first line names no column"),
         ("key,customer,product", "'seats' is missing"),
         ("key;customer;product;seats;note;note", "'note' is unknown; 'note' is there twice"),
         ("key,customer,product,seats,SEATS", "'seats' is there twice"),
-        ("key\tcustomer\tproduct\tseats", "'key\\tcustomer\\tproduct\\tseats' is unknown"),
+        ("key\tcustomer\tproduct\tseats", "the first line names no column: expected key, customer"),
         ('key,"customer,product,seats', "a quote out of place"),
         ("k" * (LINE_CHARACTERS + 1), "more than 4096 characters"),
         ("key,customer,product,seats," + ",".join(f"x{n}" for n in range(50)), "and more are unknown"),
@@ -138,7 +138,14 @@ def test_what_is_no_text_is_told(data: bytes) -> None:
         ("K2,A\u202eB,es,5\n", ["line 2, customer: got 'A\\u202eB'; expected 1 to 200 printable characters"]),
         (
             b"K2,M\xfcller,es,5\n",
-            ["line 2, customer: got 'M\\udcfcller'; expected 1 to 200 printable characters"],
+            [r"line 2, customer: got 'M\xfcller'; expected text in UTF-8 (in Excel: save as CSV UTF-8)"],
+        ),
+        (
+            b"SECRET-KEY-\xe9\\e1,ACME,es,\xff\n",
+            [
+                r"line 2, key: got a key that ends in '\xe9\\e1'; expected text in UTF-8 (in Excel: save as CSV UTF-8)",
+                r"line 2, seats: got '\xff'; expected text in UTF-8 (in Excel: save as CSV UTF-8)",
+            ],
         ),
         (
             "K2,ACME," + "x" * 5000 + ",5\nK3,ACME,es,z\n",
@@ -206,3 +213,14 @@ def test_no_file_is_a_surprise(cells: list[list[str]], quoted: bool, tail: bytes
     numbers = [number for number, _ in good]
     assert not {each.line for each in bad.found}.intersection(numbers)
     assert numbers == sorted(set(numbers))
+
+
+def test_a_key_in_the_wrong_place_is_not_shown() -> None:
+    """Neither a file without a header nor a key in another column puts a whole key into a message."""
+    key = "7M0QZ-AAAAA-11111-22222-33333"
+    with pytest.raises(UnreadableFile) as caught:
+        read(f"{key},ACME,es,5\n")
+    told = [str(caught.value), *complaints(f"ABCD-EFGH-0001,ACME,{key},5\n{key},ACME,es,{key}\n")]
+    assert len(told) == 3
+    assert not [each for each in told if key.lower() in each.lower()]
+    assert all("3333" in each for each in told[1:])

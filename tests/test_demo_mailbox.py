@@ -84,7 +84,7 @@ async def test_hostile_mails_do_no_harm() -> None:
         assert "&lt;img" in page
         assert "script" not in policy
         policy = (await read(visitor, f"{PATH}/1/html"))[2]
-        assert policy.startswith("sandbox allow-popups;")
+        assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox;")
         assert "script-src" not in policy
 
 

@@ -398,6 +398,7 @@ async def test_windows_move_on_without_a_ping(database: str) -> None:
     state = await world.connection.fetchrow("SELECT * FROM license_state")
     assert (state["seats_used"], state["used_max"], state["max_day"]) == (0, 5, TODAY - timedelta(days=1))
     assert state["counted_day"] == later
+    await world.connection.execute("UPDATE license SET updated_at = now() - interval '3 days'")
     await license_usage.touch_due(world.connection, later + timedelta(days=1))
     assert not await world.connection.fetchval("SELECT count(*) FROM license_touched")
     await world.close()

@@ -12,31 +12,30 @@ import pytest
 from callhome.licenses.findings import (
     Case,
     Cause,
+    DayUse,
     Measures,
     Rule,
     Standing,
     State,
-    Use,
     goes_on,
     is_known,
     judge,
     may_be_shared,
     why_over,
 )
-from callhome.licenses.model import Counts, License
-from callhome.licenses.model import Use as Seats
+from callhome.licenses.model import Counts, License, Use
 
 TODAY = date(2026, 11, 25)
 LICENSE = License(
-    id=1, last4="7F3Q", customer="Office", product=1, seats=10, counts=Counts.INSTALL, use=Seats.NAMED, window_days=30,
+    id=1, last4="7F3Q", customer="Office", product=1, seats=10, counts=Counts.INSTALL, use=Use.NAMED, window_days=30,
     starts=None, ends=date(2026, 11, 1), grace_days=14, overage=Decimal("1.25"), revoked_on=None,
 )  # fmt: skip
 
 
-def use(days: int, most: int, last: int = 0) -> Use:
+def use(days: int, most: int, last: int = 0) -> DayUse:
     """Something on so many days in a row, the last of them so many days ago."""
     end = TODAY - timedelta(days=last)
-    return Use(days, most, end - timedelta(days=days - 1), end)
+    return DayUse(days, most, end - timedelta(days=days - 1), end)
 
 
 def measures(overage: str | None = "1.25", **uses: Any) -> Measures:
@@ -76,7 +75,7 @@ def test_over_seats(given: dict[str, Any], state: State | None, cause: Cause | N
     case = judge(measures(**given)).get(Rule.OVER_SEATS)
     assert (case and case.state, case and case.cause) == (state, cause)
     if case is not None:
-        used, held = given["used"], given.get("held", Use())
+        used, held = given["used"], given.get("held", DayUse())
         assert (case.measure, case.allowed, case.held) == (used.most, 12, held.most)
         assert (case.first, case.last, case.terms) == (used.first, used.last, "12")
 
@@ -92,7 +91,7 @@ def test_over_seats(given: dict[str, Any], state: State | None, cause: Cause | N
         (use(9, 3, 7), None),
     ],
 )
-def test_use_that_was_not_sold(name: str, seen: Use, state: State | None) -> None:
+def test_use_that_was_not_sold(name: str, seen: DayUse, state: State | None) -> None:
     """After the end, after the revocation, with another product: opened at once, confirmed on the third day."""
     rule = {"expired": Rule.EXPIRED_USE, "revoked": Rule.REVOKED_USE, "elsewhere": Rule.WRONG_PRODUCT}[name]
     given: dict[str, Any] = {name: seen}

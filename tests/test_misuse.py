@@ -6,9 +6,8 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from callhome.licenses.findings import Case, Rule, State, Use
-from callhome.licenses.model import Counts, License
-from callhome.licenses.model import Use as Seats
+from callhome.licenses.findings import Case, DayUse, Rule, State
+from callhome.licenses.model import Counts, License, Use
 from callhome.store import misuse
 from offices import MORNING, Office, office, on, opened
 from offices import Use as Ping
@@ -37,14 +36,14 @@ async def test_measures_are_those_of_the_window(database: str) -> None:
         number = await only_license(used)
         (found,) = await misuse.measures(used.connection, [number], on(9))
     assert found.license == License(
-        id=number, last4="7F3Q", customer="Office", product=1, seats=2, counts=Counts.INSTALL, use=Seats.NAMED,
+        id=number, last4="7F3Q", customer="Office", product=1, seats=2, counts=Counts.INSTALL, use=Use.NAMED,
         window_days=5, starts=on(1), ends=on(4), grace_days=1, overage=Decimal("1.5"), revoked_on=on(8),
     )  # fmt: skip
-    assert found.used == Use(5, 4, on(5), on(9))
-    assert found.held == Use(4, 4, on(5), on(8))
-    assert found.expired == Use(2, 4, on(6), on(7))
-    assert found.revoked == Use(2, 4, on(8), on(9))
-    assert found.elsewhere == Use(2, 1, on(2), on(9))
+    assert found.used == DayUse(5, 4, on(5), on(9))
+    assert found.held == DayUse(4, 4, on(5), on(8))
+    assert found.expired == DayUse(2, 4, on(6), on(7))
+    assert found.revoked == DayUse(2, 4, on(8), on(9))
+    assert found.elsewhere == DayUse(2, 1, on(2), on(9))
     assert found.new_countries == 0
 
 
@@ -59,7 +58,7 @@ async def test_licenses_used_as_sold_are_not_read(database: str) -> None:
         await used.live(1, [])
         await used.change("seats = 2", 1)
         (found,) = await misuse.measures(used.connection, [number], on(1))
-        assert found.used == Use()
+        assert found.used == DayUse()
 
 
 async def test_countries_are_new_where_they_were_not_before_the_window(database: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFont
 
 from callhome.reports import charts
 from callhome.reports.charts import Bar, Bars, Days
+from callhome.reports.model import LANGUAGES as NAMES
+from callhome.reports.model import Period
+from callhome.reports.wording import LANGUAGES, Wording
 
 LINE, AREA, PAPER, TRACK = (15, 98, 172), (207, 225, 241), (246, 248, 250), (229, 234, 239)
 
@@ -91,7 +95,8 @@ def test_any_bars_can_be_drawn(bars: list[Bar]) -> None:
     [
         ("12.0.1-β", ""),
         ("12.0.1", "12.0.1"),
-        ("Évolution ±3\xa0%", "Évolution ±3 %"),
+        ("Évolution –3\xa0%", "Evolution -3 %"),
+        ("±3", ""),
         ("漢", ""),
         ("1\u202f234", "1 234"),
     ],
@@ -99,3 +104,39 @@ def test_any_bars_can_be_drawn(bars: list[Bar]) -> None:
 def test_drawable(text: str, drawn: str) -> None:
     """What the font has is drawn; a text with anything else is not, rather than as boxes."""
     assert charts.drawable(text) == drawn
+
+
+def said_in(language: str) -> set[str]:
+    """Every text of ours that a picture may have: titles, notes, each day of a year, numbers and shares."""
+    wording, first = Wording(LANGUAGES[language]), date(2026, 1, 1)
+    texts = wording.texts
+    said = {
+        texts.chart_days,
+        texts.chart_builds,
+        texts.others,
+        texts.in_the_table,
+        wording.number(12_345_678),
+    }
+    for days in (1, 7, 30):
+        before = wording.before(Period(first, first + timedelta(days=days - 1)))
+        said.add(texts.chart_days_before.format(before=before))
+    for at in range(365):
+        said |= {wording.short_day(first + timedelta(days=at), of) for of in (7, 365)}
+    return said | {wording.share(part, 1_000) for part in range(1_001)} | {wording.share(0, 0)}
+
+
+@pytest.mark.parametrize("language", NAMES)
+def test_font_has_every_character_that_is_drawn(language: str) -> None:
+    """No text of ours is left out of a picture, and none has a box in place of a character."""
+    font = ImageFont.load_default(56)
+    missing = bytes(font.getmask("\uffff"))
+    assert bytes(font.getmask("Ж")) == missing
+    for text in said_in(language):
+        drawn = charts.drawable(text)
+        assert drawn, text
+        assert not [char for char in drawn if bytes(font.getmask(char)) == missing], text
+
+
+def test_without_days_before_there_is_no_line() -> None:
+    """Where nothing was before, only the line of these days is drawn."""
+    assert charts.days(of_days([1, 2], [])) != charts.days(of_days([1, 2], [0, 0]))

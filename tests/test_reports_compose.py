@@ -64,7 +64,7 @@ def test_all_sections_in_a_usual_mail() -> None:
         "Germany 1,980 16% +7.6%",
         "2 opened, 1 confirmed, 1 closed in this period. Now 2 confirmed, 1 open.",
         "Over its seats Northwind GmbH (…9F2A) confirmed 34 / 25",
-        "Install id likely cloned Example Server open 3 / 1",
+        "Install id likely Example Server open 3 / 1",
         "3 licenses end by 22 Jan 2027.",
         "30 Nov 2026 Northwind GmbH (…9F2A) Example Studio 34 25",
         "14 Jan 2027 Tailspin Toys Example Studio – 5",
@@ -223,13 +223,42 @@ def test_version_in_another_script_is_in_the_table() -> None:
     compose(samples.order(), figures, CONSOLE)  # nothing is raised
 
 
-def test_one_day_and_long_periods_are_drawn() -> None:
-    """A picture is drawn of a single day as of a whole year."""
+def test_periods_of_two_days_and_more_are_drawn() -> None:
+    """A picture is drawn of two days as of a whole year; of a single one it would be a dot, and is left out."""
     for days in (1, 2, 14, 15, 366):
         last = date(2026, 11, 22)
         order = samples.order(period=Period(last - timedelta(days=days - 1), last), sections=("usage",))
         usage = Usage(Counted(9, 9, 9), Counted(9, 9, 9), 0, (7,) * days, tuple(range(days)))
-        assert len(compose(order, of_studio(usage=usage), CONSOLE).images) == 1
+        composed = compose(order, of_studio(usage=usage), CONSOLE)
+        assert len(composed.images) == composed.html.count("<img") == (days > 1)
+
+
+def test_without_days_before_nothing_is_said_of_them() -> None:
+    """Where nothing was active before, the picture has no thin line and nothing speaks of one."""
+    order = samples.order(sections=("usage",))
+    assert "The thin line shows the days before." in compose(order, samples.USUAL, CONSOLE).html
+    usage = replace(samples.STUDIO.usage, by_day_before=(0,) * 7)
+    composed = compose(order, of_studio(usage=usage), CONSOLE)
+    assert len(composed.images) == 1
+    assert "thin line" not in composed.html
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "0 active installs, 16–22 Nov 2026"), ("fr", "0 installation active, 16–22 nov")],
+)
+def test_subject_without_a_change_has_no_parentheses(language: str, said: str) -> None:
+    """Where none was active before there is no change to tell, and the subject goes on with the days."""
+    usage = replace(samples.STUDIO.usage, now=Counted(0, 0, 0), before=Counted(0, 0, 0))
+    assert said in compose(samples.order(language), of_studio(usage=usage), CONSOLE).subject
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Counted / allowed"), ("fr", "Compté / permis")])
+def test_column_of_findings_names_both_numbers(language: str, said: str) -> None:
+    """The column with "34 / 25" says what each is, in the text and in the HTML."""
+    composed = compose(samples.order(language), samples.USUAL, CONSOLE)
+    assert said in composed.text
+    assert f">{said}</th>" in composed.html
 
 
 def test_every_section_is_known() -> None:

@@ -49,8 +49,8 @@ def test_long_texts_are_folded_not_cut() -> None:
     )
     figures = replace(samples.USUAL, findings=replace(samples.FINDINGS, listed=(finding,)))
     text = compose(samples.order(sections=("findings",)), figures, None).text.replace("\N{WORD JOINER}", "")
-    rows = text.partition("Counted\n")[2].partition("\n\n")[0].split("\n")
-    assert len(rows) == 2
+    rows = text.partition("Counted / allowed\n")[2].partition("\n\n")[0].split("\n")
+    assert len(rows) == 3
     assert "…" not in text.replace("(…11C0)", "")
     for word in (
         "Used with another product: the key is shared",

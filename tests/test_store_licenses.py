@@ -87,14 +87,14 @@ async def test_a_license_is_added_and_changed(connection: Connection, database: 
         changes, listed = await licenses.add(connection, first, OPTIONAL)
         assert changes == Changes(1, 0, 0)
         id = listed.license.id
-        assert await touched(connection) == [(id, 7)]
+        assert await touched(connection) == [(id, 30)]
         changes, again = await licenses.add(connection, first, OPTIONAL)
         assert (changes, again) == (Changes(0, 0, 1), listed)
         assert await touched(connection) == []
         changes, changed = await licenses.add(connection, sold(seats=80, grace_days=3), {"grace_days"})
         assert changes == Changes(0, 1, 0)
         assert changed.license == replace(listed.license, seats=80, grace_days=3)
-        assert await touched(connection) == [(id, 7)]
+        assert await touched(connection) == [(id, 30)]
     assert heard == [products.LICENSES_CHANGED] * 2
 
 

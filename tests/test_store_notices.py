@@ -101,7 +101,9 @@ WRONG = [
     (Given("x", url="example.com"), "url"),
     (Given("x", from_version=""), "from_version"),
     (Given("x", to_version="5 10"), "to_version"),
-    (Given("x", from_version="5.10", to_version="5.9"), "to_version"),
+    (Given("x", product="es", from_version="5.10", to_version="5.9"), "to_version"),
+    (Given("x", from_version="5.9"), "product"),
+    (Given("x", to_version="5.9"), "product"),
     (Given("x", ends_at=PAST), "ends_at"),
     (Given("x", starts_at=SOON, ends_at=SOON), "ends_at"),
 ]
@@ -118,5 +120,7 @@ async def test_what_is_wrong_is_not_stored(given: Given, field: str, connection:
 
 async def test_the_bounds_are_allowed(connection: Connection) -> None:
     """The longest text and a range of one version are fine."""
-    listed = await notices.add(connection, Given("x" * 500, from_version="5.10", to_version="5.10.0"))
+    listed = await notices.add(
+        connection, Given("x" * 500, product="es", from_version="5.10", to_version="5.10.0")
+    )
     assert len(listed.notice.text) == 500

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -42,17 +43,19 @@ from .store.writer import BatchWriter
 
 logger = logging.getLogger(__name__)
 
-# How stop_s is spent where nothing goes well; the last tenth is for all that closes at once.
+# How stop_s is spent where nothing goes well; the last twentieth is for all that closes at once.
 # First what was asked is read, committed and answered.
-_DRAIN_SHARE: Final = 0.5
+_DRAIN_SHARE: Final = 0.45
 # Then nothing more is taken; what waits may still be committed, and who waits beyond that is told so,
 _COMMIT_SHARE: Final = 0.1
 # and may read it.
 _ANSWER_SHARE: Final = 0.1
 # Viewers hear 1001 and answer it, then their handlers end: this twice.
 _FAREWELL_SHARE: Final = 0.1
-# Mails whose last line is sent are answered in a moment, or after minutes.
+# Mails whose last line is sent are answered in a moment, or after minutes: this, for summary mails and for alerts, and
+# what the others have left.
 _MAIL_SHARE: Final = 0.05
+_CLOSE_SHARE: Final = 0.05
 
 # While one batch waits for the disk or for its turn on the database's cores, the next is on its way.
 _WRITERS: Final = 2
@@ -79,6 +82,7 @@ class App:
     def __init__(self, settings: Settings, routes: Sequence[RouteDef] = ()) -> None:
         self.settings = settings
         self._routes = routes
+        self._stop_by_s = inf
         self.tally = metrics.Tally()
         self._stack = AsyncExitStack()
         self._addresses: Addresses | None = None
@@ -104,11 +108,18 @@ class App:
 
         Cancelling it cuts what is left.
         """
+        self._stop_by_s = time.monotonic() + self.settings.stop_s
         try:
             async with asyncio.timeout(self.settings.stop_s):
                 await self._stack.aclose()
         except TimeoutError:
             logger.warning("stopping took longer than %g s: the rest was cut", self.settings.stop_s)
+
+    def _mail_s(self) -> float:
+        """How long mails may be waited for, now that all before them has stopped."""
+        stop_s = self.settings.stop_s
+        left_s = self._stop_by_s - time.monotonic()
+        return min(stop_s, max(stop_s * _MAIL_SHARE, left_s - stop_s * (_MAIL_SHARE + _CLOSE_SHARE)))
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, tally = self.settings, self.tally
@@ -127,7 +138,7 @@ class App:
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
         await stack.enter_async_context(Feed(_source(dsn), counters, hub))
         await stack.enter_async_context(
-            jobs(settings, stop_s=settings.stop_s * _MAIL_SHARE, is_crowded=lambda: keeper.is_crowded)
+            jobs(settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded)
         )
         console = await stack.enter_async_context(
             ConsoleServer(

@@ -106,7 +106,7 @@ def _after_s(retry_after: str | None, now: datetime) -> float:
         return min(_RETRY_AFTER_MAX_S, float(text[:10]))
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return 0.0
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return min(_RETRY_AFTER_MAX_S, max(0.0, (moment - now).total_seconds()))
@@ -118,6 +118,10 @@ def _why(error: Exception) -> str:
         cause = error.certificate_error
         told = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
         return _line(f"its certificate is not trusted: {told}")
+    if isinstance(
+        error, aiohttp.ClientResponseError
+    ):  # its text has the address, and with it whoever may call it
+        return _line(f"{error.status} {error.message}")
     return _line(str(error) or type(error).__name__)
 
 

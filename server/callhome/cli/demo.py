@@ -90,7 +90,11 @@ def _settings(places: dict[str, str | None], secret: str, *, durable: bool) -> S
         "allow_fsync_off": str(not durable).lower(),
     }
     settings = load(Settings, given, fallbacks={"secret": secret})
-    free = {name: _free(getattr(settings, name)) for name, chosen in places.items() if chosen is None}
+    free = {
+        name: _free(place)
+        for name, chosen in places.items()
+        if (place := getattr(settings, name)) and (chosen is None or not place.port)
+    }
     return settings.model_copy(update=free)
 
 
@@ -100,7 +104,8 @@ def _free(place: Listen) -> Listen:
 
     try:
         with socket.create_server((place.host, place.port)):
-            return place
+            if place.port:
+                return place
     except OSError:
         pass
     # A number, not 0: mails have to say where the console is before it listens.

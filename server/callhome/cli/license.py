@@ -176,7 +176,7 @@ def list_(
 @click.argument("which", metavar="[ID|LAST4]", required=False)
 @_customer
 @click.option(
-    "--key", metavar="KEY", help="The license key; - asks for it, or reads it from the standard input."
+    "--key", metavar="KEY", help="The whole license key; - asks for it, or reads it from the standard input."
 )
 @click.option("--on", metavar="YYYY-MM-DD", help="The UTC day from which on it is revoked. [default: today]")
 @click.option("--undo", is_flag=True, help="Let it be valid again.")
@@ -185,7 +185,7 @@ def list_(
 def revoke(
     which: str | None, customer: str | None, key: str | None, on: str | None, undo: bool, **where: Any
 ) -> None:
-    """Revoke a license, named by its id, the last four characters of its key, or the key.
+    """Revoke a license, named by its id or the last four characters of its key; a whole key goes to --key.
 
     From that day on, answers to its pings say `revoked`. It stays in the registry, and is still counted.
 

@@ -45,6 +45,7 @@ def wanted(which: str | None, customer: str | None, key_hash: bytes | None) -> l
     Four digits may be the id of one license, and the end of another's key.
     """
     from ..licenses import fields
+    from ..pseudonyms import last4
     from ..store.licenses import Filter
 
     if (which is None) == (key_hash is None):
@@ -58,7 +59,13 @@ def wanted(which: str | None, customer: str | None, key_hash: bytes | None) -> l
     if which.isascii() and which.isdigit() and len(which) < 10:
         filters.append(Filter(customer=customer, id=int(which)))
     if not filters:
-        raise UsageError(f"{which[:80]!r} is neither an id, a number, nor the last four characters of a key")
+        # It may be a whole key, which belongs in no log.
+        end = last4(which)
+        given = f"{len(which)} characters" if end is None else f"what ends in {end!r}"
+        raise UsageError(
+            f"which license? Got {given}; expected its id or the last four characters of its key "
+            "(for `revoke`, a whole key goes to --key)"
+        )
     return filters
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
 from ..releases.model import Level
 from .database import run
 from .listing import as_json, show, show_json
@@ -67,12 +70,13 @@ def add(
     from ..store import notices
 
     wanted = notices.Given(**given, level=Level(level))
-    if starts is not None:
-        wanted = replace(wanted, starts_at=read_moment("starts", starts))
-    if ends is not None:
-        wanted = replace(wanted, ends_at=read_moment("ends", ends, is_end=True))
-    notices.check(wanted, datetime.now(UTC))  # before a connection is made for nothing
-    listed = run(lambda connection: notices.add(connection, wanted), config, database_url)
+    with _told_by_option({**given, "starts": starts, "ends": ends}):
+        if starts is not None:
+            wanted = replace(wanted, starts_at=read_moment("starts", starts))
+        if ends is not None:
+            wanted = replace(wanted, ends_at=read_moment("ends", ends, is_end=True))
+        notices.check(wanted, datetime.now(UTC))  # before a connection is made for nothing
+        listed = run(lambda connection: notices.add(connection, wanted), config, database_url)
     click.echo(
         f"notice {listed.notice.id} is registered: {listed.notice.level}, to {listed.product or 'every product'}, "
         f"versions {_versions(listed)}, from {_minute(listed.notice.starts_at)}"
@@ -116,6 +120,21 @@ def withdraw(id: int, config: Path | None, database_url: str | None) -> None:
 
     done = run(lambda connection: notices.withdraw(connection, id), config, database_url)
     click.echo(f"notice {id} {'is withdrawn' if done else 'was withdrawn before'}")
+
+
+@contextmanager
+def _told_by_option(typed: Mapping[str, str | None]) -> Iterator[None]:
+    """Raise what is wrong with a field as an error that has the option's name, and its value as it was ``typed``."""
+    from ..releases.checks import InvalidField
+
+    try:
+        yield
+    except InvalidField as error:
+        name = error.field.removesuffix("_at")
+        option, value = f"--{name.replace('_', '-')}", typed[name]
+        if value is None:
+            raise UsageError(f"{option} is missing: expected {error.expected}") from None
+        raise InvalidField(option, value, error.expected) from None
 
 
 def _versions(listed: Listed) -> str:

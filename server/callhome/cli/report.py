@@ -13,7 +13,7 @@ from . import report_view
 from .database import run
 from .listing import as_json, show, show_json
 from .options import config, database_url
-from .report_options import CRON, content_options
+from .report_options import CRON, changing_options, content_options
 
 if TYPE_CHECKING:
     from ..reports.subscription import Draft
@@ -66,7 +66,7 @@ def add(config: Path | None, database_url: str | None, **given: Any) -> None:
 @click.argument("name")
 @click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="Who gets it too.")
 @click.option("--not-to", "dropped", multiple=True, metavar="ADDRESS", help="Who gets it no more.")
-@content_options
+@changing_options
 @config
 @database_url
 def change(
@@ -84,16 +84,19 @@ def change(
     from ..store import reports
 
     def changed(draft: Draft) -> Draft:
-        new = {
-            each: value for each, value in given.items() if value not in (None, ()) and each != "recipients"
-        }
-        return replace(draft, **new, recipients=(*draft.recipients, *given["recipients"]))
+        new = {each: value for each, value in given.items() if value not in (None, ())}
+        if "products" in new:
+            new["products"] = tuple(key for key in new["products"] if key)
+        return replace(draft, **{**new, "recipients": (*draft.recipients, *added)})
 
+    added = [checked(address) for address in given["recipients"]]
     gone = [checked(address) for address in dropped]
     made = run(
         lambda connection: reports.change(connection, name, changed, dropped=gone), config, database_url
     )
     click.echo(f"{made.name!r} goes to {report_view.many(made)}, next on {report_view.when(made.next_due)}")
+    for line in report_view.still_unsubscribed(made, added):
+        click.echo(line, err=True)
 
 
 @report.command("list")
@@ -184,7 +187,7 @@ def send(name: str, recipients: tuple[str, ...], config: Path | None, database_u
 
     only = [checked(address) for address in recipients] or None
     run(lambda connection: report_runs.order_now(connection, name, only), config, database_url)
-    click.echo(f"{name!r} will be sent in a moment: callhome report history {name!r}")
+    click.echo(f"{name!r} will be sent {report_view.soon(config)}: callhome report history {name!r}")
 
 
 @report.command()
@@ -275,13 +278,14 @@ def history(
 def resend(id: int, config: Path | None, database_url: str | None) -> None:
     """Send the mail ID again, which is uncertain or failed. An uncertain one may then arrive twice.
 
-    `callhome report history --state uncertain` shows ids. It has the same Message-ID as before, by which many mailboxes
-    show it once.
+    `callhome report history` with `--state uncertain` or `--state failed` shows ids. It has the same Message-ID as
+    before, by which many mailboxes show it once.
     """
     from ..store.deliveries import Queue
 
     if not run(lambda connection: Queue("delivery").resend(connection, id), config, database_url):
         raise UsageError(
-            f"no mail {id} is uncertain or failed: `callhome report history --state uncertain` shows ids"
+            f"no mail {id} is uncertain or failed: `callhome report history` with `--state uncertain` or "
+            "`--state failed` shows ids"
         )
     click.echo(f"mail {id} will be sent again in a moment")

@@ -15,35 +15,36 @@ CRON: Final = "0 7 * * MON"
 
 
 def content_options(function: _Function) -> _Function:
-    """Add them to a command; each is None or empty where it isn't given."""
+    """Add them to a command that makes a report; each is None or empty where it isn't given."""
+    return _added(function, "", ("all", "all", "en", repr(CRON), "UTC", "0"))
+
+
+def changing_options(function: _Function) -> _Function:
+    """Add the same to one that changes a report: what isn't given stays as it is."""
+    return _added(function, '; "": all', ("as it is",) * 6)
+
+
+def _added(function: _Function, all_products: str, defaults: tuple[str, ...]) -> _Function:
+    products, sections, language, cron, zone, days = (f"[default: {each}]" for each in defaults)
     options = (
         click.option(
-            "--product",
-            "products",
-            multiple=True,
-            metavar="KEY",
-            help="A product that it covers. [default: all]",
+            "--product", "products", multiple=True, metavar="KEY",
+            help=f"A product that it covers{all_products}. {products}",
         ),
         click.option(
-            "--section",
-            "sections",
-            multiple=True,
-            type=click.Choice(SECTIONS),
-            help="A section, in this order. [default: all]",
+            "--section", "sections", multiple=True, type=click.Choice(SECTIONS),
+            help=f"A section, in this order. {sections}",
         ),
-        click.option("--language", type=click.Choice(LANGUAGES), help="Its language. [default: en]"),
+        click.option("--language", type=click.Choice(LANGUAGES), help=f"Its language. {language}"),
+        click.option("--cron", "schedule", metavar="CRON", help=f"When it is due: five fields. {cron}"),
         click.option(
-            "--cron", "schedule", metavar="CRON", help=f"When it is due: five fields. [default: {CRON!r}]"
+            "--time-zone", metavar="ZONE", help=f"Time zone of that, such as Europe/Paris. {zone}"
         ),
         click.option(
-            "--time-zone", metavar="ZONE", help="Time zone of that, such as Europe/Paris. [default: UTC]"
+            "--days", type=click.IntRange(0, 366),
+            help=f"How many UTC days it covers; 0: those since the one before. {days}",
         ),
-        click.option(
-            "--days",
-            type=click.IntRange(0, 366),
-            help="How many UTC days it covers; 0: those since the one before. [default: 0]",
-        ),
-    )
+    )  # fmt: skip
     for option in reversed(options):
         function = option(function)
     return function

@@ -55,8 +55,13 @@ def preview_of(
 def write(preview: Preview, place: Path) -> Iterator[Path]:
     """Write the mail to a file ending in .eml, or with all its parts into a folder; yield each file's path.
 
-    Raises `UsageError` where that can't be done.
+    That folder is made, those above it are not: who mistyped one of them shall know. Raises `UsageError` where that
+    can't be done.
     """
+    if not place.parent.is_dir():
+        raise UsageError(
+            f"{place} can't be written: {place.parent} is no folder; make it, or name one that is there"
+        )
     parts: dict[Path, bytes] = {}
     if place.suffix.lower() == ".eml":
         parts[place] = preview.message
@@ -67,8 +72,9 @@ def write(preview: Preview, place: Path) -> Iterator[Path]:
         parts.update({place / f"{_stem(each.cid)}.png": each.content for each in preview.composed.images})
         parts.update({place / each.name: each.content for each in preview.composed.attachments})
     try:
+        if place not in parts:
+            place.mkdir(exist_ok=True)
         for path, content in parts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             yield path
     except OSError as error:

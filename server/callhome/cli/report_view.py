@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,10 +18,29 @@ def when(moment: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def soon(config: Path | None) -> str:
+    """When an order is sent, as far as the settings here tell: those of the servers may be others."""
+    from ..settings import collect
+
+    has_server = "smtp_url" in collect({}, config, os.environ, {}).given
+    return "in a moment" if has_server else "as soon as a server with CALLHOME_SMTP_URL runs"
+
+
 def many(made: Subscription) -> str:
     """How many get it."""
     count = sum(each.unsubscribed_at is None for each in made.recipients)
     return f"{count:,} recipient{'s' if count != 1 else ''}"
+
+
+def still_unsubscribed(made: Subscription, addresses: Iterable[str]) -> Iterator[str]:
+    """Of who was to be added, a line for each that gets nothing all the same."""
+    wanted = set(addresses)
+    for each in made.recipients:
+        if each.unsubscribed_at is not None and each.address in wanted:
+            yield (
+                f"{each.address} has unsubscribed and stays so; to put them back: --not-to {each.address}, "
+                f"then --to {each.address}"
+            )
 
 
 def row(each: Subscription) -> tuple[str, ...]:

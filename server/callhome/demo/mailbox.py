@@ -48,7 +48,7 @@ class Mail:
 
 
 def parse(number: int, recipient: str, content: bytes) -> Mail:
-    """Return a mail that arrived; never raises, for what mail programs would show somehow."""
+    """Return a mail that arrived. Raises ``LookupError`` where it names an encoding that nobody knows."""
     message = email.message_from_bytes(content, policy=email.policy.default)
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     pictures = {
@@ -130,6 +130,10 @@ class Mailbox:
         content = envelope.content
         data = content.encode() if isinstance(content, str) else content or b""
         for recipient in envelope.rcpt_tos:
+            try:
+                mail = parse(self._count + 1, recipient, data)
+            except LookupError as error:
+                return f"554 {error}"
             self._count += 1
-            self._mails.append(parse(self._count, recipient, data))
+            self._mails.append(mail)
         return "250 kept in memory until the demo ends"

@@ -17,8 +17,8 @@ _PAGE_POLICY: Final = (
 )
 # A mail has styles in its elements and pictures in its text, no script, and loads nothing.
 _MAIL_POLICY: Final = (
-    "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'"
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
 
@@ -35,9 +35,9 @@ class MailboxPage:
         return [
             web.get(PATH, self.newest),
             web.get(f"{PATH}/style.css", self.style),
-            web.get(f"{PATH}/{{number:\\d+}}", self.one),
-            web.get(f"{PATH}/{{number:\\d+}}/html", self.html),
-            web.get(f"{PATH}/{{number:\\d+}}/files/{{place:\\d+}}", self.file),
+            web.get(f"{PATH}/{{number:\\d{{1,9}}}}", self.one),
+            web.get(f"{PATH}/{{number:\\d{{1,9}}}}/html", self.html),
+            web.get(f"{PATH}/{{number:\\d{{1,9}}}}/files/{{place:\\d{{1,4}}}}", self.file),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:
@@ -52,7 +52,9 @@ class MailboxPage:
     async def html(self, request: web.Request) -> web.Response:
         """The HTML of a mail, in a frame. Cancelling it changes nothing."""
         headers = {**_NO_STORE, "Content-Security-Policy": _MAIL_POLICY}
-        return web.Response(text=self._mail(request).html, content_type="text/html", headers=headers)
+        # Links of a mail open beside it, as mail programs have it: what they lead to lets nobody frame it.
+        html = self._mail(request).html.replace("<head>", '<head><base target="_blank">', 1)
+        return web.Response(text=html, content_type="text/html", headers=headers)
 
     async def file(self, request: web.Request) -> web.Response:
         """A file attached to a mail, to save. Cancelling it changes nothing."""

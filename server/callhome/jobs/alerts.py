@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final, Self
@@ -22,12 +23,12 @@ from ..alerts.model import Event, Rule
 from ..alerts.rules import Gate, Judged
 from ..alerts.webhook import Webhook
 from ..persistent import Persistent, cut_after
-from ..reports.outcomes import Outcome, Refused
+from ..reports.outcomes import Outcome, Refused, TryLater
 from ..reports.smtp import Sender
 from ..store import alert_events, alert_facts
 from ..store.alert_events import Watched
 from ..store.connection import Connection, connect
-from ..store.deliveries import Claim, Queue, State
+from ..store.deliveries import Claim, Queue
 from .courier import Bounds, Courier
 from .desk import Desk
 
@@ -59,7 +60,7 @@ class AlertJob:
         sender: Sender | None,
         mail_from: str | None,
         console_url: str | None,
-        stop_s: float = 3.0,
+        stop_s: Callable[[], float] = lambda: 3.0,
     ) -> None:
         self._dsn = dsn
         self._stop_s = stop_s
@@ -194,44 +195,24 @@ async def _judge(measured: _Measured, one: Watched, watched_since: datetime | No
             return rules.silence([] if seen is None else [seen], numbers, state, gate, watch)
 
 
-class _PatientQueue(Queue):
-    """The alerts' deliveries: what a receiver wants no try of for a while waits at least so long."""
-
-    def __init__(self) -> None:
-        super().__init__("alert_delivery")
-        self._asked_s: dict[int, float] = {}
-
-    def ask(self, claim: Claim, after_s: float) -> None:
-        """Let the next try come no sooner than after so many seconds."""
-        self._asked_s[claim.id] = after_s
-
-    async def record(
-        self, connection: Connection, claim: Claim, state: State, outcome: str, *, pause_s: float = 0.0
-    ) -> bool:
-        """As `Queue.record`."""
-        pause_s = max(pause_s, self._asked_s.get(claim.id, 0.0))
-        done = await super().record(connection, claim, state, outcome, pause_s=pause_s)
-        self._asked_s.pop(claim.id, None)
-        return done
-
-
-def courier(dsn: str, messenger: Messenger, webhook_s: float, *, stop_s: float = 3.0) -> Courier:
+def courier(
+    dsn: str, messenger: Messenger, webhook_s: float, *, stop_s: Callable[[], float] = lambda: 3.0
+) -> Courier:
     """Return what takes the messages of alerts to their targets.
 
-    ``webhook_s`` is the deadline of a webhook; ``stop_s`` is for how long, at the end, answers to the last lines of
+    ``webhook_s`` is the deadline of a webhook; ``stop_s`` tells for how long, at the end, answers to the last lines of
     mails are waited for.
     """
-    queue, sender = _PatientQueue(), messenger.sender
+    sender = messenger.sender
     mails, mail_s, last_answer_s = (
         (sender.connections, 2 * sender.dialogue_s, sender.last_answer_s) if sender else (0, 0.0, 0.0)
     )
     # Twice: others' mails may be before ours in the line for a connection.
     bounds = Bounds(_WEBHOOKS + mails, max(2 * mail_s, webhook_s), last_answer_s, stop_s)
-    return Courier("alert messages", dsn, queue, partial(_deliver, queue, messenger), bounds)
+    return Courier("alert messages", dsn, Queue("alert_delivery"), partial(_deliver, messenger), bounds)
 
 
 async def _deliver(
-    queue: _PatientQueue,
     messenger: Messenger,
     desk: Desk,
     claim: Claim,
@@ -241,6 +222,6 @@ async def _deliver(
     if found is None:
         return Refused("the alert was removed")
     answer = await messenger.send(*found, on_last_line)
-    if answer.after_s:
-        queue.ask(claim, answer.after_s)
+    if isinstance(answer.outcome, TryLater):
+        return replace(answer.outcome, after_s=answer.after_s)
     return answer.outcome

@@ -14,12 +14,14 @@ from .mails import MailJob
 
 
 @asynccontextmanager
-async def jobs(settings: Settings, *, stop_s: float, is_crowded: Callable[[], bool]) -> AsyncIterator[None]:
+async def jobs(
+    settings: Settings, *, stop_s: Callable[[], float], is_crowded: Callable[[], bool]
+) -> AsyncIterator[None]:
     """Do a replica's part of all jobs while entered; nothing on the way of a ping waits for them.
 
-    ``stop_s``: what may be spent at the end on mails whose last line is sent; ``is_crowded``: whether clients stand in
-    line, so that what can wait does. Cancelling the entering begins nothing,
-    cancelling the leaving cuts what is left.
+    ``stop_s`` tells how many seconds may be spent at the end on mails whose last line is sent; ``is_crowded``
+    whether clients stand in line, so that what can wait does. Cancelling the entering begins nothing, cancelling the
+    leaving cuts what is left.
     """
     dsn, secret = settings.database_url.dsn, settings.secret.get_secret_value().encode()
     async with AsyncExitStack() as stack:

@@ -51,7 +51,7 @@ class Bounds:
     before_s: float
     after_s: float
     # At the end: how long answers to last lines are waited for.
-    stop_s: float = 3.0
+    stop_s: Callable[[], float] = lambda: 3.0
 
 
 class _Lost(Exception):
@@ -105,7 +105,7 @@ class Courier:
         try:
             self._cut(lambda errand: not errand.is_near)
             if self._errands:
-                await asyncio.wait(self._errands, timeout=self._bounds.stop_s)
+                await asyncio.wait(self._errands, timeout=self._bounds.stop_s())
             self._cut(lambda errand: True)
             if self._errands:
                 await asyncio.wait(self._errands)

@@ -26,7 +26,7 @@ LICENSES_AT_ONCE: Final = 200
 # People look at usage in minutes, not milliseconds; and counting may have a sixth of the database's time.
 _PAUSE_S: Final = 5.0
 _PAUSE_SHARE: Final = 5.0
-# While clients stand in line for their commits, counting waits; but a usage two minutes old is what that may cost.
+# While clients stand in line for their commits, counting waits; after two minutes it goes on until it has caught up.
 _CROWDED_S: Final = 120.0
 _CROWDED_LOOK_S: Final = 1.0
 # After so long without a pause there is one, though licenses wait to be counted.
@@ -74,9 +74,9 @@ class LicenseJob:
         await self._session.__aexit__()
 
     async def _work(self, connection: Connection) -> None:
-        ended_s = -inf
+        caught_up_s = -inf
         while True:
-            if self._is_crowded() and time.monotonic() - ended_s < _CROWDED_S:
+            if self._is_crowded() and time.monotonic() - caught_up_s < _CROWDED_S:
                 await asyncio.sleep(_CROWDED_LOOK_S)
                 continue
             begun_s = time.monotonic()
@@ -86,6 +86,8 @@ class LicenseJob:
                     more = await self._step(connection)
                 self._session.went_well()
             ended_s = time.monotonic()
+            if not more:
+                caught_up_s = ended_s
             await asyncio.sleep(max(_PAUSE_S, _PAUSE_SHARE * (ended_s - begun_s)))
 
     async def _step(self, connection: Connection) -> bool:
@@ -97,8 +99,8 @@ class LicenseJob:
         more = await count_some(connection, today)
         now_s = time.monotonic()
         if not more and now_s >= self._clones_due_s:
+            self._clones_due_s = now_s + _CLONES_S  # before: a look that is cut is not begun again at once
             await look_for_clones(connection, today)
-            self._clones_due_s = time.monotonic() + _CLONES_S
         if not more and now_s >= self._prune_due_s:
             await license_usage.prune(connection, today, self._retention_days)
             self._prune_due_s = time.monotonic() + _PRUNE_S

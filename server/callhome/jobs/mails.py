@@ -68,7 +68,7 @@ class MailJob:
         mailing: Mailing,
         *,
         composer: Composer = composed,
-        stop_s: float = 3.0,
+        stop_s: Callable[[], float] = lambda: 3.0,
     ) -> None:
         self._dsn = dsn
         self._sender = sender
@@ -90,7 +90,7 @@ class MailJob:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Finish within some ``stop_s`` what waits for the answer to its last line; leave the rest to others, or later.
+        """Finish what waits for the answer to its last line, within ``stop_s()`` seconds; leave the rest to others.
 
         Cancelling it leaves more to be uncertain.
         """
@@ -108,6 +108,8 @@ class MailJob:
         if not found:
             return Refused("the report was removed")
         (mail,) = found
+        if mail.is_unsubscribed:  # since it was claimed, or tried
+            return Refused("the recipient has unsubscribed")
         prepared = await self._contents.of(desk, mail.run)
         if prepared is None:
             return Refused("its content is not kept any longer")

@@ -7,6 +7,7 @@ all that follow it, and the numbers are those that an editor shows.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
 from typing import Any, BinaryIO, Final, TextIO
@@ -21,6 +22,9 @@ COLUMNS: Final = ("key", *FIELDS)
 LINE_CHARACTERS: Final = 4096
 # Twins are found by the hashes of all keys before. Bound: so many × (49 + 32 + 100 bytes) = 180 MB.
 LINES: Final = 1_000_000
+# What `opened` makes of bytes that are no UTF-8.
+_STRAY: Final = re.compile("[\udc80-\udcff]")
+_UTF8: Final = "text in UTF-8 (in Excel: save as CSV UTF-8)"
 
 _Cell = tuple[int, str, Callable[[str], Any], str]
 
@@ -101,19 +105,38 @@ class LicenseFile:
                 try:
                     values[name] = read(text)
                 except ValueError:
-                    self.bad.add(BadLine(number, name, quoted(text), expected))
+                    self.bad.add(_bad_cell(number, name, text, _given(name, text), expected))
         text = cells[self._key_at]
         try:
             check_span(values.get("starts"), values.get("ends"))
             hash, last4 = self._key(text)
         except InvalidLicense as error:
-            self.bad.add(BadLine(number, error.field, error.given, error.expected))
+            cell = text if error.field == "key" else ""
+            self.bad.add(_bad_cell(number, error.field, cell, error.given, error.expected))
             return None
         first = lines_of.setdefault(hash, number)
         if first != number:
             expected = f"each key once: it is in line {first} already"
             self.bad.add(BadLine(number, "key", shown(text), expected))
         return Sold(hash, last4, **values) if self.bad.count == told else None
+
+
+def _given(column: str, text: str) -> str:
+    """Return a bad cell as a message shows it: what may be a key in the wrong column by its end, as keys are shown."""
+    if column == "customer" or len(text) <= (
+        _PRODUCT_CHARACTERS if column == "product" else _SHORT_CHARACTERS
+    ):
+        return quoted(text)
+    return shown(text)
+
+
+def _bad_cell(number: int, column: str, text: str, given: str, expected: str) -> BadLine:
+    """Return what is wrong with a cell; of a file that isn't UTF-8 that is all that there is to say."""
+    if not _STRAY.search(text):
+        return BadLine(number, column, given, expected)
+    # Whole escapes are taken, so that a backslash of the file begins none.
+    bytes_shown = re.sub(r"\\(?:udc([89a-f][0-9a-f])|.)", lambda m: f"\\x{m[1]}" if m[1] else m[0], given)
+    return BadLine(number, column, bytes_shown, _UTF8)
 
 
 def _bounded(text: TextIO) -> Iterator[str]:
@@ -153,6 +176,10 @@ def _header(line: str) -> tuple[str, list[str]]:
         *_problem("missing", [name for name in ("key", *REQUIRED) if name not in names]),
         *_problem("there twice", sorted({name for name in names if names.count(name) > 1})),
     ]
+    if not set(names) & set(
+        COLUMNS
+    ):  # most likely a file without a header, and these are a key and a customer
+        raise UnreadableFile(f"the first line names no column: {_EXPECTED}")
     if problems:
         raise UnreadableFile(f"the first line doesn't name the columns: {'; '.join(problems)}. {_EXPECTED}")
     return delimiter, names
@@ -160,11 +187,14 @@ def _header(line: str) -> tuple[str, list[str]]:
 
 def _problem(what: str, names: Sequence[str]) -> Iterator[str]:
     if names:
-        told = ", ".join(quoted(name) for name in names[: len(COLUMNS)])
+        told = ", ".join(_given("", name) for name in names[: len(COLUMNS)])
         more = " and more" if len(names) > len(COLUMNS) else ""
         yield f"{told}{more} {'is' if len(names) == 1 else 'are'} {what}"
 
 
+# No number, day or word of a column is longer; most keys are.
+_SHORT_CHARACTERS: Final = 12
+_PRODUCT_CHARACTERS: Final = 20
 _EXPECTED: Final = (
     f"expected key, {', '.join(REQUIRED)}, and where they are known {', '.join(OPTIONAL)}, "
     "with commas or semicolons between"

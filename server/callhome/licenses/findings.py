@@ -55,7 +55,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class DayUse:
     """On how many different days something was, at most how much on a day, and on which day first and last."""
 
     days: int = 0
@@ -79,11 +79,11 @@ class Measures:
 
     license: License
     today: date
-    used: Use = field(default_factory=Use)
-    held: Use = field(default_factory=Use)
-    expired: Use = field(default_factory=Use)
-    revoked: Use = field(default_factory=Use)
-    elsewhere: Use = field(default_factory=Use)
+    used: DayUse = field(default_factory=DayUse)
+    held: DayUse = field(default_factory=DayUse)
+    expired: DayUse = field(default_factory=DayUse)
+    revoked: DayUse = field(default_factory=DayUse)
+    elsewhere: DayUse = field(default_factory=DayUse)
     new_countries: int = 0
 
 
@@ -152,13 +152,13 @@ def _over_seats(measures: Measures, allowed: int) -> Case:
     return replace(case, allowed=allowed, cause=cause, held=measures.held.most)
 
 
-def _case(rule: Rule, use: Use, *, state: State, terms: str) -> Case:
+def _case(rule: Rule, use: DayUse, *, state: State, terms: str) -> Case:
     assert use.first is not None, "it is recent"
     assert use.last is not None, "it is recent"
     return Case(rule, state, use.most, 0, use.first, use.last, terms)
 
 
-def _state(use: Use) -> State:
+def _state(use: DayUse) -> State:
     return State.CONFIRMED if use.days >= CONFIRMING_DAYS else State.OPEN
 
 

@@ -21,8 +21,10 @@ from . import notices, offers
 from .model import Notice, Release, Severity
 from .shelf import Shelf
 
-# The same answers come again and again, unless somebody invents versions. Bound: so many × some 600 bytes = 5 MB.
+# The same answers come again and again, unless somebody invents versions. Bounds: so many, and so many bytes of them in
+# all; an answer with ten long notices and three staged releases has 60 kB.
 _ANSWERS: Final = 8_192
+_ANSWERS_BYTES: Final = 8_000_000
 # Verdicts of known licenses, by license and product. Bound: so many × some 250 bytes = 30 MB.
 _VERDICTS: Final = 131_072
 # Copies that started together shall not stay together: give or take a tenth.
@@ -59,6 +61,7 @@ class Advisor:
         self._licenses: Mapping[bytes, Terms] = {}
         self._licensed: frozenset[int] = frozenset()
         self._answers: dict[tuple[str, str, str | None, str | None], _Kept] = {}
+        self._kept_bytes = 0
         self._verdicts: dict[tuple[bytes, str], str | None] = {}
         self._now = datetime.fromtimestamp(now_s, UTC)
         self._change: datetime | None = None
@@ -147,8 +150,10 @@ class Advisor:
         if not choices or choices[-1][1] < 100:
             choices.append((0, 100, self._render(common)))
         kept: _Kept = choices[0][2] if len(choices) == 1 else tuple(choices)
-        if len(self._answers) >= _ANSWERS:
-            self._answers = {}
+        size = sum(len(body) for _, _, body in choices)
+        if len(self._answers) >= _ANSWERS or self._kept_bytes + size > _ANSWERS_BYTES:
+            self._answers, self._kept_bytes = {}, 0
+        self._kept_bytes += size
         self._answers[key.product, key.version, key.channel, key.verdict] = kept
         return kept
 
@@ -170,7 +175,7 @@ class Advisor:
         return b"%d\r\n\r\n%b" % (len(body) + self._digits + 1, body)
 
     def _forget(self) -> None:
-        self._answers = {}
+        self._answers, self._kept_bytes = {}, 0
         self._shelves = {}
         every = [release for some in self._releases.values() for release in some]
         self._change = notices.next_change(every, self._notices, self._now)

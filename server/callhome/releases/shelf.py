@@ -13,6 +13,9 @@ from typing import Final
 from .model import STABLE, Release, Severity
 from .version import SortKey, sort_key
 
+# Of releases that are offered to a share, so many are looked at, the newest: each makes an answer of its own, and
+# hardly anybody has more on their way at a time.
+STAGED: Final = 3
 _SEVERITIES: Final = tuple(Severity)
 
 
@@ -35,13 +38,16 @@ class Shelf:
         ]
 
     def offers(self, version: str) -> Iterator[tuple[Release, bool, Severity]]:
-        """Yield what `offers.candidates` has for a version, up to the first that is offered to all.
+        """Yield what `offers.candidates` has for a version, up to the first for all, at most `STAGED` before that.
 
         With each: whether the version is outdated by it, and the severity of all that lies between.
         """
-        key = sort_key(version)
+        key, staged = sort_key(version), 0
         for place, (latest, release, oldest, _) in enumerate(self._rows):
             if release.share > 0 and (oldest is None or oldest <= key):
+                staged += release.share < 100
+                if release.share < 100 and staged > STAGED:
+                    continue
                 yield release, key < latest, self._severity(place, key, latest)
                 if release.share == 100:
                     return

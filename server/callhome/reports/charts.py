@@ -1,11 +1,12 @@
 """The pictures of a mail, at twice their size for screens that have the pixels. Pure: figures in, PNG out.
 
 The background is light and part of the picture: a mail program that turns a mail dark leaves pictures as they are.
-The font is Pillow's own, so that every machine draws the same; it has Latin letters only.
+The font is Pillow's own, so that every machine draws the same; of characters beyond ASCII it has next to none.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,11 +42,16 @@ _TRACK: Final = (229, 234, 239)
 _COLOURS: Final = 64
 # Fonts of this size and that: three sizes are in use.
 _FONTS: Final = 4
+# What the font lacks and a decomposition leaves as it is, as the font's nearest. Blanks of other widths decompose.
+_NEAREST: Final = str.maketrans("\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{RIGHT SINGLE QUOTATION MARK}", "---'")
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Active installs by day, with those of the days before as a thin line; ``labels`` say the days."""
+    """Active installs by day, with those of the days before as a thin line; ``labels`` say the days.
+
+    Where ``before`` is empty there is no such line.
+    """
 
     title: str
     note: str
@@ -73,16 +79,10 @@ class Bars:
 
 
 def drawable(text: str) -> str:
-    """The text if the font has its characters, else ``""``."""
-    plain = (
-        text.replace("\N{NARROW NO-BREAK SPACE}", " ")
-        .replace("\N{THIN SPACE}", " ")
-        .replace("\N{NO-BREAK SPACE}", " ")
-    )
-    plain = plain.replace("\N{MINUS SIGN}", "-").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    return (
-        plain if all(" " <= char <= "~" or "\xa1" <= char <= "\xff" or char == "–" for char in plain) else ""
-    )
+    """The text as the font can draw it, letters without their accents; ``""`` where it has others."""
+    parts = unicodedata.normalize("NFKD", text.translate(_NEAREST))
+    plain = "".join(char for char in parts if not unicodedata.combining(char))
+    return plain if all(" " <= char <= "~" for char in plain) else ""
 
 
 def days(chart: Days) -> bytes:
@@ -104,7 +104,9 @@ def days(chart: Days) -> bytes:
         canvas.text((left - 8, y), text, _SMALL, _QUIET, "rm")
     points = [place(at, len(chart.now), value) for at, value in enumerate(chart.now)]
     canvas.area([(points[0][0], bottom), *points, (points[-1][0], bottom)], _AREA)
-    canvas.line([place(at, len(chart.before), value) for at, value in enumerate(chart.before)], _BEFORE, 1.5)
+    if chart.before:
+        line = [place(at, len(chart.before), value) for at, value in enumerate(chart.before)]
+        canvas.line(line, _BEFORE, 1.5)
     canvas.line(points, _LINE, 2.25)
     canvas.dot(points[-1], _LINE)
     _label_days(canvas, chart, [x for x, _ in points], bottom + 14)

@@ -100,7 +100,8 @@ def _subject(wording: Wording, order: Order, figures: Figures) -> str:
     if _is_licensing(order):
         return texts.subject_of_licensing.format(name=name, days=days, **standing(wording, figures.findings))
     now, before = _totals(figures)
-    return wording.counted(texts.subject, now, name=name, change=wording.change(now, before), days=days)
+    change = f" ({wording.change(now, before)})" if before else ""
+    return wording.counted(texts.subject, now, name=name, change=change, days=days)
 
 
 def _headline(wording: Wording, order: Order, figures: Figures, detailed: int) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ FLOWS_SHOWN: Final = 6
 COUNTRIES_SHOWN: Final = 10
 BARS_SHOWN: Final = 6
 PRODUCTS_SHOWN: Final = 20
+# A line takes two points.
+_CHARTED_DAYS: Final = 2
 
 
 def usage(telling: Telling) -> Section:
@@ -62,7 +64,8 @@ def _usage_of(telling: Telling, product: Product) -> Iterable[Block]:
             Fact(label, wording.number(now), wording.change(now, before)) for label, now, before in pairs
         )
         yield Facts(tuple(facts))
-        yield _chart_of_days(telling, product)
+        if len(usage.by_day) >= _CHARTED_DAYS:
+            yield _chart_of_days(telling, product)
     if usage.unverified:
         yield Paragraph(wording.counted(texts.unverified, usage.unverified), quiet=True)
 
@@ -71,11 +74,12 @@ def _chart_of_days(telling: Telling, product: Product) -> Picture:
     wording, by_day = telling.wording, product.usage.by_day
     texts, period = wording.texts, telling.order.period
     days = [period.first_day + timedelta(days=at) for at in range(len(by_day))]
+    before = product.usage.by_day_before if any(product.usage.by_day_before) else ()
     chart = charts.Days(
         title=texts.chart_days,
-        note=texts.chart_days_before.format(before=wording.before(period)),
+        note=texts.chart_days_before.format(before=wording.before(period)) if before else "",
         now=by_day,
-        before=product.usage.by_day_before,
+        before=before,
         labels=tuple(wording.short_day(day, len(days)) for day in days),
         number=wording.number,
     )
@@ -84,6 +88,8 @@ def _chart_of_days(telling: Telling, product: Product) -> Picture:
         product=shown(product.name), days=wording.days(period), low=wording.number(by_day[low]),
         low_day=wording.weekday(days[low]), high=wording.number(by_day[high]), high_day=wording.weekday(days[high]),
     )  # fmt: skip
+    if before:
+        alt = f"{alt} {texts.chart_days_before_alt}"
     return Picture(Image(_cid("days", telling, product), charts.days(chart)), alt, *charts.DAYS_SIZE)
 
 

@@ -98,6 +98,7 @@ class Texts:
     chart_days: str
     chart_days_before: str
     chart_days_alt: str
+    chart_days_before_alt: str
     chart_builds: str
     chart_builds_alt: str
     in_the_table: str

@@ -6,13 +6,12 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from ..licenses.findings import CALLHOME, Case, Cause, Rule, Standing, State, goes_on, is_known, why_over
 from .connection import Connection
 from .products import CATALOG_CHANNEL, LICENSES_CHANGED
+from .statements import sql
 
 # Which license, or which install of which product.
 Key = int | tuple[int, bytes]
@@ -22,11 +21,6 @@ _CONCERNED: Final = (
     "rule = ANY ($1::text[]) "
     "AND CASE WHEN $2::integer[] IS NULL THEN license IS NULL ELSE license = ANY ($2) END"
 )
-
-
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +176,7 @@ async def tell_verdicts(connection: Connection, licenses: Sequence[int]) -> bool
 
     Every replica hears of a change as the caller's transaction commits. Cancelling it: roll back.
     """
-    changed = await connection.fetch(_sql("misuse_is_over"), licenses)
+    changed = await connection.fetch(sql("misuse_is_over"), licenses)
     if changed:
         await connection.execute("SELECT pg_notify($1, $2)", CATALOG_CHANNEL, LICENSES_CHANGED)
     return bool(changed)

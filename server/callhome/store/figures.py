@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 import asyncpg
@@ -35,6 +33,7 @@ from ..reports.figures import (
 )  # fmt: skip
 from ..reports.model import Order, Period
 from .connection import Connection
+from .statements import sql
 
 # Of each product: a mail shows a handful and its tables the rest. Versions are what strangers send; a million of them
 # must not become a mail.
@@ -74,7 +73,7 @@ async def read(connection: Connection, order: Order) -> Figures:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         as_of: datetime = await connection.fetchval("SELECT now()")
         today = as_of.astimezone(UTC).date()
-        rows = await connection.fetch(_sql("report_products"), list(order.products))
+        rows = await connection.fetch(sql("report_products"), list(order.products))
         length = order.period.last_day - order.period.first_day + timedelta(days=1)
         window = _Window(order.period, order.period.first_day - length, [row["id"] for row in rows])
         parts = await _read_parts(connection, window, today)
@@ -83,11 +82,6 @@ async def read(connection: Connection, order: Order) -> Figures:
     products = [_product(row, window, parts) for row in rows]
     products.sort(key=lambda product: (-product.usage.now.installs, product.key))
     return Figures(as_of.astimezone(UTC), today, tuple(products), findings, endings)
-
-
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
 async def _read_parts(connection: Connection, window: _Window, today: date) -> dict[str, ByProduct]:
@@ -102,7 +96,7 @@ async def _read_parts(connection: Connection, window: _Window, today: date) -> d
         "releases": (today,),
     }
     return {
-        name: _by_product(await connection.fetch(_sql(f"report_{name}"), window.products, *given))
+        name: _by_product(await connection.fetch(sql(f"report_{name}"), window.products, *given))
         for name, given in statements.items()
     }
 
@@ -187,14 +181,14 @@ def _adoption(rows: Rows) -> Adoption | None:
 
 async def _read_findings(connection: Connection, window: _Window) -> Findings:
     begin, end = window.moments
-    counts = await connection.fetchrow(_sql("report_finding_counts"), window.products, begin, end)
+    counts = await connection.fetchrow(sql("report_finding_counts"), window.products, begin, end)
     assert counts is not None, "an aggregate has a row"
-    rows = await connection.fetch(_sql("report_findings"), window.products, begin, end, FINDINGS)
+    rows = await connection.fetch(sql("report_findings"), window.products, begin, end, FINDINGS)
     return Findings(**counts, listed=tuple(Finding(**row) for row in rows))
 
 
 async def _read_endings(connection: Connection, window: _Window, today: date) -> Endings:
     until = today + timedelta(days=ENDING_DAYS)
-    count: int = await connection.fetchval(_sql("report_ending_count"), window.products, today, until)
-    rows = await connection.fetch(_sql("report_endings"), window.products, today, until, ENDINGS)
+    count: int = await connection.fetchval(sql("report_ending_count"), window.products, today, until)
+    rows = await connection.fetch(sql("report_endings"), window.products, today, until, ENDINGS)
     return Endings(count, tuple(Ending(**row) for row in rows))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from ..licenses.badlines import TOLD, BadLine, BadLines
 from ..licenses.fields import InvalidLicense, Sold, check_span, quoted
 from .connection import Connection
 from .products import CATALOG_CHANNEL, LICENSES_CHANGED
+from .statements import sql
 
 # So many are read before others get a turn on the event loop: some five milliseconds.
 _CHUNK: Final = 250
@@ -31,23 +30,17 @@ class Changes:
     unchanged: int
 
 
-@cache
-def sql(name: str) -> str:
-    """Return the statement in ``sql/license_<name>.sql``."""
-    return files(__package__).joinpath("sql", f"license_{name}.sql").read_text("utf-8")
-
-
 async def take(connection: Connection, lines: Iterable[tuple[int, Sold]], given: Iterable[str]) -> int:
     """Bring the lines into ``license_incoming``, completed by what is kept; return how many there are.
 
     Raises what ``lines`` raises. Needs a transaction; cancelling it breaks that off.
     """
-    await connection.execute(sql("incoming"))
+    await connection.execute(sql("license_incoming"))
     said = await connection.copy_records_to_table(
         "license_incoming", records=_records(lines), columns=_COLUMNS
     )
     await connection.execute("ANALYZE license_incoming")
-    await connection.execute(sql("kept"), list(given))
+    await connection.execute(sql("license_kept"), list(given))
     return int(said.rpartition(" ")[2])
 
 
@@ -65,7 +58,7 @@ async def _records(lines: Iterable[tuple[int, Sold]]) -> AsyncIterator[tuple[Any
 
 async def refuse(connection: Connection, bad: BadLines) -> None:
     """Add to ``bad`` what only the database knows to be wrong. Cancelling it: as `take`."""
-    rows = await connection.fetch(sql("refused"), TOLD)
+    rows = await connection.fetch(sql("license_refused"), TOLD)
     for row in rows:
         if not row["is_known"]:
             expected = "the key of a registered product: `callhome product add KEY` registers one"
@@ -80,7 +73,7 @@ async def refuse(connection: Connection, bad: BadLines) -> None:
 
 async def merge(connection: Connection, count: int) -> Changes:
     """Make licenses of the ``count`` lines, and notify if that changed any. Cancelling it: as `take`."""
-    row = await connection.fetchrow(sql("merge"))
+    row = await connection.fetchrow(sql("license_merge"))
     assert row is not None, "a count is a row"
     if row["new"] or row["changed"]:
         await notify(connection)

@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
 from .connection import Connection
+from .statements import sql
 
 USAGE_LOCK: Final = 0x63616C6C_00000007
 # Flips are evidence of the last weeks, looked at within 30 days; a season is for people who look back.
@@ -36,11 +35,6 @@ class Touched:
     by_hour: bool
 
 
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
-
-
 async def is_alone(connection: Connection) -> bool:
     """Return whether no other replica counts licenses: then none will until the caller's transaction ends.
 
@@ -60,7 +54,7 @@ async def touch_due(connection: Connection, today: date) -> None:
 
     Those are licenses with seats in use, or with a finding that isn't closed. Cancelling it: done or not.
     """
-    await connection.execute(_sql("license_due"), today)
+    await connection.execute(sql("license_due"), today)
 
 
 async def take(connection: Connection, today: date, most: int) -> list[Touched]:
@@ -68,7 +62,7 @@ async def take(connection: Connection, today: date, most: int) -> list[Touched]:
 
     What lies ahead of ``today`` waits for its day. Cancelling it: roll back.
     """
-    rows = await connection.fetch(_sql("license_take"), today, most)
+    rows = await connection.fetch(sql("license_take"), today, most)
     return [Touched(**row) for row in rows]
 
 
@@ -81,7 +75,7 @@ async def count(connection: Connection, touched: Sequence[Touched], today: date)
     named = [one for one in touched if not one.by_hour]
     if named:
         oldest = min(one.day - timedelta(days=2 * one.window_days) for one in named)
-        await connection.execute(_sql("license_usage_named"), *_columns(named), today, oldest)
+        await connection.execute(sql("license_usage_named"), *_columns(named), today, oldest)
     concurrent = defaultdict[int, list[Touched]](list)
     for one in touched:
         if one.by_hour:
@@ -89,8 +83,8 @@ async def count(connection: Connection, touched: Sequence[Touched], today: date)
     for window_days, some in concurrent.items():  # a frame's width is one for a whole statement
         before = timedelta(days=window_days - 1)
         oldest = min(one.day for one in some) - before
-        await connection.execute(_sql("license_usage_concurrent"), *_columns(some), today, oldest, before)
-    await connection.execute(_sql("license_state"), *_columns(touched), today)
+        await connection.execute(sql("license_usage_concurrent"), *_columns(some), today, oldest, before)
+    await connection.execute(sql("license_state"), *_columns(touched), today)
 
 
 def _columns(touched: Sequence[Touched]) -> tuple[list[int], list[date]]:
@@ -99,7 +93,7 @@ def _columns(touched: Sequence[Touched]) -> tuple[list[int], list[date]]:
 
 async def prune(connection: Connection, today: date, retention_days: int) -> None:
     """Delete hours that no window needs any more, and old flips. Cancelling it leaves the rest for the next time."""
-    await connection.execute(_sql("license_hour_prune"), today, retention_days, _LATE_DAYS)
+    await connection.execute(sql("license_hour_prune"), today, retention_days, _LATE_DAYS)
     await connection.execute(
         "DELETE FROM flip WHERE at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC'", today, FLIP_DAYS
     )

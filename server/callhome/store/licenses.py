@@ -21,6 +21,7 @@ from . import license_lines
 from .connection import Connection
 from .license_lines import Changes as Changes
 from .registered import product_id
+from .statements import sql
 
 LICENSES_LOCK: Final = 0x63616C6C_00000003
 # A page of the list: some hundred kilobytes.
@@ -150,7 +151,7 @@ async def revoke(connection: Connection, id: int, on: date | None) -> Listed:
         if row is None:
             raise UnknownLicense(id)
         await connection.execute(
-            "INSERT INTO license_touched (license, day) VALUES ($1, current_date - $2::integer)",
+            "INSERT INTO license_touched (license, day) VALUES ($1, current_date - greatest($2::integer, 30))",
             id,
             row["window_days"],
         )
@@ -168,7 +169,7 @@ async def list_all(
     """
     one = which or Filter()
     rows = await connection.fetch(
-        license_lines.sql("list"),
+        sql("license_list"),
         one.product,
         one.customer,
         one.ends_from,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from importlib.resources import files
+from secrets import token_hex
 from typing import Any, Final
 
 from ..licenses.clones import Alternation, Flip
-from ..licenses.findings import LOOK_BACK_DAYS, Case, Measures, Rule, Use, may_be_shared
-from ..licenses.model import Counts, License
-from ..licenses.model import Use as Seats
+from ..licenses.findings import LOOK_BACK_DAYS, Case, DayUse, Measures, Rule, may_be_shared
+from ..licenses.model import Counts, License, Use
 from .connection import Connection
+from .statements import sql
 
 # A person reads a page of it; the counts beside it tell of the rest.
 EVIDENCE_INSTALLS: Final = 100
@@ -27,21 +26,16 @@ _PREFETCHED: Final = 1_000
 Evidence = dict[str, Any]
 
 
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
-
-
 async def measures(connection: Connection, licenses: Sequence[int], today: date) -> list[Measures]:
     """Return the measures of those of the licenses (license.id) that break a rule, or have a finding not yet closed.
 
     Cancelling it changes nothing.
     """
-    rows = await connection.fetch(_sql("misuse_measures"), licenses, today, LOOK_BACK_DAYS)
+    rows = await connection.fetch(sql("misuse_measures"), licenses, today, LOOK_BACK_DAYS)
     found = [_measures(row, today) for row in rows]
     for number, one in enumerate(found):
         if may_be_shared(one):  # only then: it reads all activity under the license
-            new = await connection.fetchval(_sql("misuse_new_countries"), one.license.id, today)
+            new = await connection.fetchval(sql("misuse_new_countries"), one.license.id, today)
             found[number] = replace(one, new_countries=new)
     return found
 
@@ -49,13 +43,13 @@ async def measures(connection: Connection, licenses: Sequence[int], today: date)
 def _measures(row: Any, today: date) -> Measures:
     terms = License(
         id=row["id"], last4=row["last4"], customer=row["customer"], product=row["product"], seats=row["seats"],
-        counts=Counts(row["counts"]), use=Seats(row["use"]), window_days=row["window_days"], starts=row["starts"],
+        counts=Counts(row["counts"]), use=Use(row["use"]), window_days=row["window_days"], starts=row["starts"],
         ends=row["ends"], grace_days=row["grace_days"], overage=row["overage"], revoked_on=row["revoked_on"],
     )  # fmt: skip
 
-    def use(name: str) -> Use:
+    def use(name: str) -> DayUse:
         days, most = row[f"{name}_days"], row[f"{name}_most"] or 0
-        return Use(days, most, row[f"{name}_first"], row[f"{name}_last"])
+        return DayUse(days, most, row[f"{name}_first"], row[f"{name}_last"])
 
     return Measures(
         license=terms, today=today, used=use("used"), held=use("held"), expired=use("expired"),
@@ -71,9 +65,9 @@ async def evidence_on_license(connection: Connection, terms: License, case: Case
         first_day = max(first_day, case.first)
     is_own = case.rule is not Rule.WRONG_PRODUCT
     installs = await connection.fetch(
-        _sql("misuse_installs"), terms.id, first_day, today, is_own, EVIDENCE_INSTALLS
+        sql("misuse_installs"), terms.id, first_day, today, is_own, EVIDENCE_INSTALLS
     )
-    countries = await connection.fetch(_sql("misuse_countries"), terms.id, first_day, today, is_own)
+    countries = await connection.fetch(sql("misuse_countries"), terms.id, first_day, today, is_own)
     days = await connection.fetch(
         "SELECT day, seats_used, held, active, elsewhere FROM license_usage "
         "WHERE license = $1 AND day BETWEEN $2 AND $3 ORDER BY day DESC LIMIT $4",
@@ -147,7 +141,7 @@ async def suspects(connection: Connection, today: date) -> AsyncIterator[tuple[b
     whose: tuple[bytes, int] | None = None
     flips = list[Flip]()
     cursor = connection.cursor(
-        _sql("misuse_flips"), since, _SUSPECT_INSTALLS, _DAY_FLIPS, prefetch=_PREFETCHED
+        sql("misuse_flips"), since, _SUSPECT_INSTALLS, _DAY_FLIPS, token_hex(8), prefetch=_PREFETCHED
     )
     async for row in cursor:
         install, product, *values = row

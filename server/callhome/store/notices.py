@@ -58,6 +58,8 @@ def check(given: Given, now: datetime) -> None:
         if version is not None:
             check_version(field, version)
     first, last = given.from_version, given.to_version
+    if given.product is None and (first is not None or last is not None):
+        raise InvalidField("product", None, "a product, since versions of several have nothing in common")
     if first is not None and last is not None and compare(first, last) > 0:
         raise InvalidField("to_version", last, f"a version not older than {first}, the first it is for")
     if given.ends_at is not None:

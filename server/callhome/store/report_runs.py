@@ -38,13 +38,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A delivery to be sent: to whom, and of which run and report (their ids)."""
+    """A delivery to be sent: to whom, and of which run and report (their ids).
+
+    ``is_unsubscribed``: the recipient wants none of it any more.
+    """
 
     id: int
     run: int
     report: int
     address: str
     message_id: str
+    is_unsubscribed: bool
 
 
 async def any_due(connection: Connection) -> bool:
@@ -174,7 +178,9 @@ async def keep_failure(connection: Connection, run: Run, failure: str, pause_s: 
 async def mails(connection: Connection, ids: Sequence[int]) -> list[Mail]:
     """Return the deliveries of these ids that there are still. Cancelling it changes nothing."""
     rows = await connection.fetch(
-        "SELECT d.id, d.run, r.report, d.address, d.message_id FROM delivery d JOIN report_run r ON r.id = d.run "
+        "SELECT d.id, d.run, r.report, d.address, d.message_id, "
+        "p.unsubscribed_at IS NOT NULL AS is_unsubscribed FROM delivery d JOIN report_run r ON r.id = d.run "
+        "LEFT JOIN report_recipient p ON p.report = r.report AND p.address = d.address "
         "WHERE d.id = ANY ($1::bigint[])",
         ids,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from importlib.resources import files
 from typing import Final
 from uuid import UUID
@@ -19,6 +18,7 @@ import asyncpg
 from . import partitions
 from .connection import Connection
 from .live import BUILDS_SHOWN, LIVE_CHANNEL, Row, change_messages, recount_message
+from .statements import sql
 
 ROLLUP_LOCK: Final = 0x63616C6C_00000002
 # One fold's share: large enough that the statements' fixed cost is small, small enough to take well under a second.
@@ -52,20 +52,15 @@ class Folded:
     more: bool
 
 
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
-
-
 async def prepare(connection: Connection) -> None:
     """Make the scratch tables of a connection that is to fold. Cancelling it: close the connection."""
     for file in (
         files(__package__).joinpath("sql").iterdir()
     ):  # now: later there may be no file descriptor left
-        _sql(file.name.removesuffix(".sql"))
+        sql(file.name.removesuffix(".sql"))
     # The scratch tables of a full fold take 10 MB, more than the default: a third of the time went into spilling.
     await connection.execute("SET temp_buffers = '32MB'")
-    await connection.execute(_sql("fold_tables"))
+    await connection.execute(sql("fold_tables"))
 
 
 async def fold(connection: Connection) -> Folded | None:
@@ -99,9 +94,9 @@ async def fold(connection: Connection) -> Folded | None:
 async def _fold_pings(connection: Connection, batches: list[asyncpg.Record]) -> None:
     today = await connection.fetchval("SELECT today FROM live_seq")
     ids, first_ids, last_ids = ([row[name] for row in batches] for name in ("id", "first_id", "last_id"))
-    licensed, by_hour = await connection.fetchrow(_sql("fold_licenses")) or (False, False)
+    licensed, by_hour = await connection.fetchrow(sql("fold_licenses")) or (False, False)
     await connection.execute(
-        _sql("fold_fresh"), ids, first_ids, last_ids, min(first_ids), max(last_ids), by_hour
+        sql("fold_fresh"), ids, first_ids, last_ids, min(first_ids), max(last_ids), by_hour
     )
     days = await connection.fetch(
         "SELECT day, bool_or(several) AS several FROM fold_fresh GROUP BY day ORDER BY day"
@@ -109,25 +104,25 @@ async def _fold_pings(connection: Connection, batches: list[asyncpg.Record]) -> 
     await partitions.ensure_activity(connection, [row["day"] for row in days])
     for row in days:  # in order, so that each day finds the day before it in place
         if row["several"]:
-            await connection.execute(_sql("fold_flip_several"), row["day"])
+            await connection.execute(sql("fold_flip_several"), row["day"])
         await _fold_day(connection, row["day"])
     for name in _SUMMARIES:
-        await connection.execute(_sql(name))
+        await connection.execute(sql(name))
     if licensed:
-        await connection.execute(_sql("fold_touched"))
+        await connection.execute(sql("fold_touched"))
     if by_hour:
-        await connection.execute(_sql("fold_hour"))
-    countries = [tuple(row) for row in await connection.fetch(_sql("fold_live_count"), today)]
-    await connection.execute(_sql("fold_top_before"), BUILDS_SHOWN)
-    await connection.execute(_sql("fold_live_build"), today)
-    builds = [tuple(row) for row in await connection.fetch(_sql("fold_top_changed"), BUILDS_SHOWN)]
+        await connection.execute(sql("fold_hour"))
+    countries = [tuple(row) for row in await connection.fetch(sql("fold_live_count"), today)]
+    await connection.execute(sql("fold_top_before"), BUILDS_SHOWN)
+    await connection.execute(sql("fold_live_build"), today)
+    builds = [tuple(row) for row in await connection.fetch(sql("fold_top_changed"), BUILDS_SHOWN)]
     if countries or builds:
         await _announce(connection, today, countries, builds)
 
 
 async def _fold_day(connection: Connection, day: date) -> None:
     for name in _DAY_STEPS:
-        await connection.execute(_sql(name), day)
+        await connection.execute(sql(name), day)
 
 
 async def _announce(connection: Connection, today: date, countries: list[Row], builds: list[Row]) -> None:
@@ -148,8 +143,8 @@ async def recount(connection: Connection, today: date) -> bool:
             return True
         await connection.execute("DELETE FROM live_count")
         await connection.execute("DELETE FROM live_build")
-        await connection.execute(_sql("recount_live_count"), today)
-        await connection.execute(_sql("recount_live_build"), today)
+        await connection.execute(sql("recount_live_count"), today)
+        await connection.execute(sql("recount_live_build"), today)
         seq = await connection.fetchval("UPDATE live_seq SET seq = seq + 1, today = $1 RETURNING seq", today)
         await connection.execute("SELECT pg_notify($1, $2)", LIVE_CHANNEL, recount_message(seq))
     return True

@@ -25,6 +25,6 @@ WITH incoming AS (
     RETURNING id, window_days
 ), touched AS (
     INSERT INTO license_touched (license, day)
-    SELECT id, current_date - window_days FROM (TABLE updated UNION ALL TABLE inserted) changed
+    SELECT id, current_date - greatest(window_days, 30) FROM (TABLE updated UNION ALL TABLE inserted) changed
 )
 SELECT (SELECT count(*) FROM inserted) AS new, (SELECT count(*) FROM updated) AS changed

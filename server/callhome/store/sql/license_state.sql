@@ -1,4 +1,4 @@
--- $1 licenses, $2 the first day of each whose activity changed, $3 today. The maximum only ever rises.
+-- $1 licenses, $2 the first day of each whose activity changed, $3 today. The maximum is that of all days that were counted.
 INSERT INTO license_state AS s (license, seats_used, used_max, max_day, counted_day, counted_at)
 SELECT l.id, coalesce(u.seats_used, 0), coalesce(most.seats_used, 0), most.day, $3, now()
 FROM unnest($1::integer[], $2::date[]) t (license, day)
@@ -6,11 +6,9 @@ JOIN license l ON l.id = t.license
 LEFT JOIN license_usage u ON u.license = l.id AND u.day = $3
 LEFT JOIN LATERAL (
     SELECT d.seats_used, d.day FROM license_usage d
-    WHERE d.license = l.id AND d.day BETWEEN t.day - l.window_days + 1 AND $3 AND d.seats_used > 0
+    WHERE d.license = l.id AND d.day <= $3 AND d.seats_used > 0
     ORDER BY d.seats_used DESC, d.day LIMIT 1
 ) most ON true
 ON CONFLICT (license) DO UPDATE SET
     seats_used = excluded.seats_used, counted_day = excluded.counted_day, counted_at = excluded.counted_at,
-    used_max = greatest(s.used_max, excluded.used_max),
-    max_day = CASE WHEN excluded.used_max > s.used_max THEN excluded.max_day
-                   WHEN excluded.used_max = s.used_max THEN least(s.max_day, excluded.max_day) ELSE s.max_day END
+    used_max = excluded.used_max, max_day = excluded.max_day
