@@ -90,3 +90,13 @@ async def test_no_database_is_a_clear_error(unused_tcp_port: int) -> None:
     """Where nothing listens the error says where and what to check."""
     with pytest.raises(StoreUnavailable, match=r"CALLHOME_DATABASE_URL"):
         await schema.upgrade(f"postgresql://x:y@127.0.0.1:{unused_tcp_port}/z")
+
+
+async def test_an_upgrade_waits_for_no_ping_and_no_ping_for_it(database: str) -> None:
+    """Applied again while pings are being stored, the schema takes no lock that the two would wait for."""
+    connection = await asyncpg.connect(database)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE ping, ping_default, install IN ROW EXCLUSIVE MODE")
+        async with asyncio.timeout(30):
+            await schema.upgrade(database)
+    await connection.close()

@@ -1,6 +1,6 @@
 """Work that goes on over one connection for as long as the server runs: begun again whenever it is lost.
 
-For `store` and `live`, neither of which may know the other.
+For `store`, `live` and `jobs`, which may not know one another.
 """
 
 from __future__ import annotations
