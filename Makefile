@@ -58,7 +58,7 @@ clean: ## remove all that was made here
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # What of the system a target needs beyond Python.
-test bench pictures: TOOLS := chromium curl nginx wrk
+test bench pictures: TOOLS := chromium curl nginx slowhttptest wrk
 setup:
 	@tools/setup $(TOOLS)
 

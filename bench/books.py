@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from callhome.errors import CallhomeError, UsageError
 from callhome.store.connection import Connection, connect
@@ -25,6 +26,8 @@ SETTLE_S: Final = 20.0
 # At 10 µs a ping, for a backlog of 30 million.
 FOLD_S: Final = 300.0
 _POLL_S: Final = 0.02
+# The server has other things to do while it drains; a tenth of a second is nothing of a minute.
+_DRAIN_POLL_S: Final = 0.1
 _ANSWER_S: Final = 10.0
 _ROWS: Final = "SELECT count(*) FROM ping WHERE id >= $1 AND channel = $2"
 _IDS: Final = "SELECT id FROM ping WHERE id >= $1 AND channel = $2"
@@ -75,11 +78,11 @@ class Books:
     Without a database it has only the server's counter, which is right where nobody else pings and one replica runs.
     """
 
-    def __init__(self, site: Site, connection: Connection | None) -> None:
+    def __init__(self, site: Site, connection: Connection | None, since_s: float | None = None) -> None:
         self._site = site
         self._connection = connection
-        # Ids made from now on; a minute less, as the clocks of the machines may differ.
-        self._since = UUID(bytes=new_id(time.time() - 60)[:6] + bytes(10))
+        # Ids made from then (now) on; a minute less, as the clocks of the machines may differ.
+        self._since = UUID(bytes=new_id((since_s or time.time()) - 60)[:6] + bytes(10))
         self._stored_before = 0
 
     @property
@@ -122,6 +125,14 @@ class Books:
 
         await _until(is_idle, SETTLE_S, "commit what it has taken in")
 
+    async def drained(self) -> float:
+        """Wait until the database is back for the server, and its spool empty; return the seconds it took.
+
+        Raises `CallhomeError`; cancelling it is harmless.
+        """
+        assert self._site.console is not None
+        return await drained(self._site.console)
+
     async def folded(self) -> float:
         """Wait until the rollup's queue is empty; return the seconds it took.
 
@@ -154,8 +165,11 @@ class Books:
 
 
 @asynccontextmanager
-async def opened(site: Site) -> AsyncIterator[Books]:
-    """The books of a site; raises `UsageError` where it tells nobody what it has stored. Cancelling closes them."""
+async def opened(site: Site, since_s: float | None = None) -> AsyncIterator[Books]:
+    """The books of a site, on the runs since a Unix time (else now). Cancelling closes them.
+
+    Raises `UsageError` where it tells nobody what it has stored.
+    """
     if site.database is None:
         if site.console is None:
             raise UsageError(
@@ -167,24 +181,49 @@ async def opened(site: Site) -> AsyncIterator[Books]:
         return
     connection = await connect(site.database, "bench")
     try:
-        yield Books(site, connection)
+        yield Books(site, connection, since_s)
     finally:
         connection.terminate()
 
 
-async def _until(holds: Callable[[], Awaitable[bool]], limit_s: float, what: str) -> None:
+async def drained(console: str) -> float:
+    """As `Books.drained`, also while the database is away: of the server behind ``console``."""
+    begun_s = time.perf_counter()
+
+    async def is_empty() -> bool:
+        told = await metrics(console)
+        return not (told["callhome_spooled"] or told["callhome_database_away"])
+
+    await _until(is_empty, FOLD_S, "drain its spool", _DRAIN_POLL_S)
+    return time.perf_counter() - begun_s
+
+
+async def _until(
+    holds: Callable[[], Awaitable[bool]], limit_s: float, what: str, poll_s: float = _POLL_S
+) -> None:
     try:
         async with asyncio.timeout(limit_s):
             while True:
                 if await holds():
                     return
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(poll_s)
     except TimeoutError:
         raise CallhomeError(f"the server did not {what} within {limit_s:g} s") from None
 
 
-async def metrics(console: str) -> dict[str, float]:
-    """What ``/metrics`` says, without labels. Raises `CallhomeError`; cancelling it is harmless."""
+async def metrics(console: str) -> Mapping[str, float]:
+    """What ``/metrics`` says, each summed up over its labels, and 0 for what has none yet.
+
+    Raises `CallhomeError`; cancelling it is harmless.
+    """
+    totals = defaultdict[str, float](float)
+    for sample in await samples(console):
+        totals[sample.name] += sample.value
+    return totals
+
+
+async def samples(console: str) -> list[Sample]:
+    """The samples of ``/metrics``, with their labels. Raises `CallhomeError`; cancelling it is harmless."""
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
     try:
         async with (
@@ -195,7 +234,4 @@ async def metrics(console: str) -> dict[str, float]:
             response.raise_for_status()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise CallhomeError(f"no metrics from {console}: {error or 'no answer'}") from None
-    families = text_string_to_metric_families(text)
-    return {
-        sample.name: sample.value for family in families for sample in family.samples if not sample.labels
-    }
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]

@@ -12,7 +12,8 @@ import click
 
 from callhome.errors import CallhomeError, UsageError
 
-from . import machine, site, workload
+from . import machine, outages, site, workload
+from .outages import Database
 from .pings import Pings, new_tag
 from .report import Report, say
 from .site import Site
@@ -65,6 +66,22 @@ class Run:
             with site.own_site(self.layout, self.product, self.workload.postgres, **settings) as own:
                 self._describe(own.database, own.data_dir)
                 yield own
+
+    @contextmanager
+    def breakable(self, **settings: str) -> Iterator[tuple[Site, Database]]:
+        """A site of our own (``settings``: as `site`) whose PostgreSQL can go away and come back."""
+        with (
+            machine.pinned(self.layout.load),
+            outages.database(self.layout, self.workload.postgres) as database,
+        ):
+            say("starting PostgreSQL and the server")
+            site.prepare(database.dsn, self.product)
+            self._describe(database.dsn, database.folder)
+            with site.serving(database.dsn, self.layout, **settings) as served:
+                yield (
+                    Site(served.ingest, served.console, database.dsn, served.pid, database.folder, True),
+                    database,
+                )
 
     @contextmanager
     def postgres(self) -> Iterator[str]:

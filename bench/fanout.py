@@ -89,10 +89,12 @@ def main(run: Run, viewers: int, rate: int, seconds: float, connections: int) ->
     """Viewers on the websocket, while pings come at a fixed rate: how long from a ping to each viewer's counter.
 
     Ping number k counts as seen when the launches of its product have grown by k; so nobody else may ping that
-    product meanwhile. The delay counts from when the ping was due, over all pings and all viewers.
+    product meanwhile, and of a deployment PREFIX_INSTALLS must be 0. The delay counts from when the ping was due, over
+    all pings and all viewers.
     """
     plan = Plan(rate, seconds, connections)
-    with run.site() as site:
+    # All pings come from one address, and counters leave out the installs beyond its ceiling.
+    with run.site(prefix_installs="0") as site:
         if site.console is None:
             raise UsageError("viewers come to the console listener: name it with --console-url")
         uvloop.run(_measure(run, site, viewers, plan))

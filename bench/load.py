@@ -98,10 +98,11 @@ class Outcome:
         ends_s = [number / self.rate_hz + self.latency_s[number] for number in acknowledged]
         return len(acknowledged) / max([len(self.latency_s) / self.rate_hz, *ends_s])
 
-    def latencies(self, from_s: float = 0.0) -> list[float]:
-        """Ascending latencies of the acknowledged pings that were due ``from_s`` or later."""
-        first = int(from_s * self.rate_hz)
-        return sorted(taken_s for taken_s in self.latency_s[first:] if not math.isnan(taken_s))
+    def latencies(self, from_s: float = 0.0, until_s: float = math.inf) -> list[float]:
+        """Ascending latencies of the acknowledged pings that were due ``from_s`` or later, and before ``until_s``."""
+        count = len(self.latency_s)
+        first, last = (int(min(count, at_s * self.rate_hz)) for at_s in (from_s, until_s))
+        return sorted(taken_s for taken_s in self.latency_s[first:last] if not math.isnan(taken_s))
 
 
 class OpenLoop:

@@ -57,7 +57,8 @@ def main(
 
     wrk with one thread; ping.lua makes another body each time. nginx has the core of our server; a deployment
     (--url) is measured without it, and tells what it has registered. Only answers below 400 count, and their rows must
-    be in the table.
+    be in the table. Admission is on: all pings come from one address, so installs beyond its ceiling are stored as
+    unverified, unless their license is registered, which is asked of each.
     """
     find_program("wrk", "wrk")
     with ExitStack() as stack:

@@ -104,9 +104,14 @@ def postgres_version(dsn: str) -> str:
 def serving(dsn: str, layout: Layout, **settings: str) -> Iterator[Served]:
     """A ``callhome serve`` on free ports and its cores; stopped at the end. Raises `CallhomeError`.
 
-    ``settings`` are settings of callhome, by name, beside the defaults.
+    ``settings`` are settings of callhome, by name, beside the defaults. It has a spool, as an operator's has, in a
+    temporary folder.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+        tempfile.TemporaryDirectory(prefix="callhome-bench-spool-") as spool,
+    ):
+        settings = {"spool_dir": spool, **settings}
         begun_s = time.perf_counter()
         with pinned(layout.server):
             process = _start(dsn, log, settings)

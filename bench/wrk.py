@@ -52,13 +52,16 @@ def written_parts(pings: Pings) -> Iterator[Path]:
 
 
 def run(url: str, pings: Pings, connections: int, seconds: int, cores: Cores) -> Stroke:
-    """Load ``url`` with POSTs for some seconds. Raises `CallhomeError` where wrk is missing or fails."""
+    """Load ``url`` with POSTs for some seconds, with a thread for each core it may use.
+
+    Raises `CallhomeError` where wrk is missing or fails.
+    """
     program = find_program("wrk", "wrk")
     check_open_files(connections)
     with written_parts(pings) as parts, pinned(cores):
         command = [
             program,
-            "-t1",
+            f"-t{max(1, min(len(cores), connections))}",
             f"-c{connections}",
             f"-d{seconds}s",
             f"--timeout={_TIMEOUT_S}s",

@@ -16,7 +16,11 @@ def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **give
     usual = {"host": "127.0.0.1", "port": 0, "hosts": (), "connections": 100, "close_s": 3.0}
     unsubscribe = given.pop("unsubscribe", None) or UnsubscribeRoutes(lambda token: None, _nobody)
     hub = hub or Hub(Counters(), viewers_max=100)
-    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, metrics, unsubscribe)
+
+    async def told() -> bytes:
+        return metrics()
+
+    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, told, unsubscribe)
 
 
 async def _nobody(_report: int, _address: str) -> bool:

@@ -196,6 +196,7 @@ def config_of(**limits: Any) -> IngestConfig:
     quick: dict[str, Any] = {"sweep_s": 0.02, "linger_s": 0.3, "drain_s": 1.0}
     legacy: dict[str, Any] = {"legacy_paths": (), "legacy_fields": {}, "legacy_always_ok": False}
     open_: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "connections": 1_000, "trusted_proxies": ()}
+    open_["install_pings_s"] = 0  # most tests are one install
     return IngestConfig(**(open_ | patient | quick | legacy | limits))
 
 

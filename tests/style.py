@@ -23,7 +23,7 @@ FUNCTION_LINES = 40
 PARAMETERS = 6
 
 # The way of the data: no stage imports one before it.
-STAGES = ("ingest", "jobs", "store", "live", "console")
+STAGES = ("ingest", "jobs", "spool", "store", "live", "console")
 IO_LIBRARIES = frozenset({"asyncio", "aiohttp", "asyncpg", "uvloop", "websockets"})
 SQL_ROOMS = ("store", "embedded")
 # In the shape of statements, since a help text may say how long a COPY or an UPDATE takes.

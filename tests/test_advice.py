@@ -113,6 +113,16 @@ def test_who_is_in_no_share_and_has_no_other_release_hears_nothing() -> None:
     assert set(answers) == {True, False}
 
 
+def test_registered_licenses_are_known() -> None:
+    """A license is known once it is registered, whatever its terms, and no longer when it is not."""
+    by = advisor()
+    assert not by.knows_license(KEY)
+    by.set_licenses({KEY: replace(TERMS, ends=date(2020, 1, 1))})
+    assert by.knows_license(KEY)
+    by.set_licenses({})
+    assert not by.knows_license(KEY)
+
+
 @pytest.mark.parametrize(
     ("key", "product", "verdict"),
     [(KEY, "es", "ok"), (b"?" * 16, "es", "unknown"), (KEY, "other", None), (None, "es", None)],

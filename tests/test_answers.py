@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callhome.ingest.answers import RETRY_AFTER_S, Answers, with_connection, without_body
+from callhome.ingest.answers import RETRY_AFTER_S, Answers, retry_after_s, with_connection, without_body
 from callhome.ingest.reasons import Reason, Refused
 
 NOON_S = 1_795_348_800.0
@@ -33,13 +33,22 @@ def test_refusal_tells_why() -> None:
 
 
 def test_retry_after_is_jittered() -> None:
-    """Each 503 says when to come back, not all at the same time; other statuses don't."""
+    """Each 503 and 429 says when to come back, not all at the same time; other statuses don't."""
     answers = Answers(NOON_S)
     texts = [answers.refusal(Refused(Reason.OVERLOADED, "full")) for _ in range(200)]
     waits_s = {int(text.split(b"Retry-After: ")[1].split(b"\r\n")[0]) for text in texts}
     assert waits_s <= set(range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1))
     assert len(waits_s) > 3
+    assert b"Retry-After: " in answers.refusal(Refused(Reason.TOO_MANY_PINGS, "wild"))
     assert b"Retry-After" not in answers.refusal(Refused(Reason.TIMEOUT, "slow"))
+
+
+def test_retry_after_is_never_too_early() -> None:
+    """Who has to wait is told so long at least, and at most twice that or ten seconds more."""
+    for least_s in (0, 1, 50):
+        told_s = {retry_after_s(least_s) for _ in range(500)}
+        assert least_s < min(told_s) <= max(told_s) <= least_s + max(10, least_s)
+        assert len(told_s) > 5
 
 
 def test_connection_header_and_body_are_changed_afterwards() -> None:

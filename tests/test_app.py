@@ -106,6 +106,7 @@ async def shows_builds(console: Listen) -> bool:
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(25)
 async def test_stopping_commits_and_answers_what_was_asked(database: str) -> None:
     """Row 25: pings that wait are committed and answered, one half read too; no new ones; viewers hear 1001."""
     async with connected(database) as connection, running(database, stop_s=10) as app:
@@ -201,6 +202,7 @@ async def keeper_waits(dsn: str) -> bool:
 # --- signals under load -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(25)
 async def test_sigterm_under_load_loses_nothing(database: str) -> None:
     """Row 25: at SIGTERM `callhome serve` ends with 0, and what was answered with 204 is what is stored, each once."""
     async with connected(database) as connection:
@@ -216,6 +218,7 @@ async def test_sigterm_under_load_loses_nothing(database: str) -> None:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.fault(18)
 async def test_kills_under_load_lose_nothing(database: str, unused_tcp_port: int, kills: int) -> None:
     """Row 18, small: through kills of the server under load what was acknowledged is stored, and counted once."""
     place = Listen("127.0.0.1", unused_tcp_port)
@@ -236,6 +239,7 @@ async def test_kills_under_load_lose_nothing(database: str, unused_tcp_port: int
 
 
 @pytest.mark.parametrize("cuts", [10, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.fault(20)
 async def test_cut_sessions_under_load_lose_nothing(database: str, cuts: int) -> None:
     """Row 20, small: sessions cut in the midst of their commits cost no ping, none is stored twice, none is refused."""
     async with connected(database) as connection, running(database) as app:

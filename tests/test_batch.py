@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,13 +12,18 @@ import asyncpg
 import pytest
 
 from callhome.ingest.batch import CROWD, GroupCommit
+from callhome.ingest.failover import Failover
 from callhome.ingest.reasons import Reason, Refused
 from callhome.metrics import Tally
 from callhome.store.connection import StoreUnavailable
 from callhome.store.writer import BatchWriter, Written
 from rows import Row
 
-LIMITS: dict[str, Any] = {"pending_pings": 1_000, "pending_bytes": 2**20, "batch_pings": 100, "commit_s": 2.0}
+LIMITS: dict[str, Any] = {"pending_pings": 1_000, "pending_bytes": 2**20, "batch_pings": 100}
+
+
+def without_spool(commit_s: float = 2.0) -> Failover:
+    return Failover(None, commit_s=commit_s, spool_after_s=2.0)
 
 
 class Told:
@@ -49,13 +55,15 @@ class GatedWriter:
         self.gate = asyncio.Event()
         self.errors: list[Exception] = []
 
-    async def write(self, rows: Sequence[bytes], *, replay: bool = False) -> Written:
+    async def write(
+        self, rows: Sequence[bytes], *, replay: bool = False, attempts: list[bytes] | None = None
+    ) -> Written:
         self.batches.append(list(rows))
         self.replays.append(replay)
         await self.gate.wait()
         if self.errors:
             raise self.errors.pop(0)
-        return Written(stored=len(rows))
+        return Written(Counter({1: len(rows)}))
 
     def terminate(self) -> None:
         """The connection is cut: a write that waits ends."""
@@ -64,9 +72,12 @@ class GatedWriter:
 
 
 @asynccontextmanager
-async def gated(**limits: Any) -> AsyncIterator[tuple[GroupCommit, GatedWriter, Tally]]:
+async def gated(
+    commit_s: float = 2.0, **limits: Any
+) -> AsyncIterator[tuple[GroupCommit, GatedWriter, Tally]]:
     writer, tally = GatedWriter(), Tally()
-    async with GroupCommit([writer], tally, **{**LIMITS, **limits}) as commit:
+    limits = {**LIMITS, **limits}
+    async with GroupCommit([writer], tally, failover=without_spool(commit_s), **limits) as commit:
         yield commit, writer, tally
 
 
@@ -96,7 +107,9 @@ async def test_what_arrives_during_a_commit_is_the_next_batch() -> None:
 async def test_a_second_writer_steps_in_where_many_wait() -> None:
     """While the first writes, the second waits for CROWD rows, takes them, and leaves the next few to the first."""
     writers = [GatedWriter(), GatedWriter()]
-    async with GroupCommit(writers, Tally(), **{**LIMITS, "batch_pings": CROWD}) as commit:
+    async with GroupCommit(
+        writers, Tally(), failover=without_spool(), **{**LIMITS, "batch_pings": CROWD}
+    ) as commit:
         waiters = [Told() for _ in range(CROWD + 2)]
         commit.submit_one(b"first", waiters[0])
         for waiter in waiters[1:CROWD]:
@@ -237,6 +250,7 @@ async def test_a_waiter_that_fails_does_not_end_the_others(caplog: pytest.LogCap
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.fault(25)
 async def test_stopping_writes_what_waits() -> None:
     """Row 25: after stop nothing is taken any more, and what was taken is committed and told so."""
     async with gated() as (commit, writer, _):
@@ -267,7 +281,7 @@ async def test_many_answers_leave_while_the_next_batch_is_written(database: str)
     """On a real database: 2,000 waiters in turns, all settled, and the table holds exactly their rows."""
     writer, tally = BatchWriter(database), Tally()
     async with GroupCommit(
-        [writer], tally, **{**LIMITS, "pending_pings": 5_000, "batch_pings": 500}
+        [writer], tally, failover=without_spool(), **{**LIMITS, "pending_pings": 5_000, "batch_pings": 500}
     ) as commit:
         waiters = [Told() for _ in range(2_000)]
         for number, waiter in enumerate(waiters):
@@ -281,12 +295,13 @@ async def test_many_answers_leave_while_the_next_batch_is_written(database: str)
     await connection.close()
 
 
+@pytest.mark.fault(29)
 async def test_a_refused_row_fails_its_own_waiter_only(database: str) -> None:
     """Row 29: who sent the row that PostgreSQL refuses is told which, and all others are told that theirs is stored."""
     connection = await asyncpg.connect(database)
     await connection.execute("ALTER TABLE ping ADD CHECK (version <> 'poison')")
     writer, tally = BatchWriter(database), Tally()
-    async with GroupCommit([writer], tally, **LIMITS) as commit:
+    async with GroupCommit([writer], tally, failover=without_spool(), **LIMITS) as commit:
         commit.submit_one(bytes(Row()), one := Told())
         commit.submit([bytes(Row()), bytes(Row(version="poison")), bytes(Row())], several := Told())
         commit.submit_one(bytes(Row(version="poison")), other := Told())
@@ -297,7 +312,7 @@ async def test_a_refused_row_fails_its_own_waiter_only(database: str) -> None:
         last = await other.outcome
         assert isinstance(last, Mapping)
         assert list(last) == [0]
-    assert tally.refused == {"refused_by_store": 2}
+    assert (tally.refused, tally.quarantined) == ({}, 2)
     assert await connection.fetchval("SELECT count(*) FROM ping") == tally.stored == 3
     assert await connection.fetchval("SELECT count(*) FROM quarantine") == 2
     await connection.close()

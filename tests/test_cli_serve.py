@@ -121,6 +121,25 @@ def test_a_data_folder_keeps_data_and_secret(loop: str, open_tmp_path: Path) -> 
     assert "CALLHOME_SECRET is not the secret of this data" in other.stderr
 
 
+def test_workers_share_an_embedded_database(open_tmp_path: Path) -> None:
+    """With ``--workers`` the database is the supervisor's, each worker has a spool in the data folder, and all end."""
+    folder = open_tmp_path / "data"
+    secrets = folder / "secrets"
+    with serving("--embedded", "--data-dir", str(folder), "--workers", "2") as (process, lines):
+        assert told(lines, "CALLHOME_SECRETS_DIR=") == str(secrets)
+        assert callhome("product", "add", "es", CALLHOME_SECRETS_DIR=str(secrets)).returncode == 0
+        words = ["ping", "--product", "es", "--version", "1.0", "--url", told(lines, "pings at ")]
+        known_by_s = time.monotonic() + KNOWN_S
+        while (accepted := callhome(*words)).returncode and time.monotonic() < known_by_s:
+            pass
+        assert "The ping is stored" in accepted.stdout
+        spool = folder / "spool"
+        assert {file.name for file in spool.iterdir()} == {"worker-1", "worker-2"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (spool, *spool.iterdir())} == {0o700}
+        assert stop(process, signal.SIGINT) == 0
+    assert not (secrets / "database_url").exists()
+
+
 def test_a_database_of_ones_own_serves_too(database: str) -> None:
     """``serve`` on a database that is there takes its settings from the environment."""
     environ = {"CALLHOME_DATABASE_URL": database, "CALLHOME_SECRET": "s" * 32}

@@ -94,6 +94,7 @@ async def test_a_flood_on_one_connection_holds_up_no_other() -> None:
         assert {answer.status for answer in await flood.answers(5_000)} == {404}
 
 
+@pytest.mark.fault(3)
 async def test_empty_lines_do_not_put_the_first_request_off() -> None:
     """Row 3: who sends nothing but the empty lines that may stand before a request is closed like who says nothing."""
     async with listening(header_s=0.2) as listener, listener.client() as client:

@@ -57,6 +57,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.fault(26)
 async def test_a_viewer_that_pings_and_never_reads_is_cut(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pongs that nobody takes keep no place: the viewer is cut like one that takes no changes."""
     monkeypatch.setattr(push, "STALL_S", 0.3)

@@ -45,6 +45,10 @@ NOT_RUN = {
     ("docs/operating.md", "export CALLHOME_DATABASE_URL=postgresql://callhome:password@localhost/callhome"): (
         "names a database of the reader"
     ),
+    (
+        "docs/workers.md",
+        "callhome serve --workers 4",
+    ): "runs until Ctrl-C; test_workers_supervisor.py starts it",
 }
 
 # Pages and mails link to these definitions: an anchor that is here stays.
@@ -79,6 +83,7 @@ def shell(database: str, tmp_path: Path) -> Iterator[Callable[[Example], str]]:
         work.mkdir()
         for name, script in {
             "callhome": f'{url}\nexec {sys.executable} -m callhome "$@"\n',
+            "python3": f'exec {sys.executable} "$@"\n',
             "curl": f"exec {curl} --write-out '%{{stderr}}\\nHTTP %{{http_code}}\\n' \"$@\"\n",
         }.items():
             (commands / name).write_text(f"#!/bin/sh\n{script}")

@@ -175,6 +175,7 @@ REFUSED = ["\0", "a\tb", "\r\nX: y", "\x7f", "\x85", "\u202e", "\ud800", "x" * 6
 FIELDS = ("version", "build", "os", "os_version", "arch", "locale", "channel")
 
 
+@pytest.mark.fault(11)
 async def test_hostile_strings_are_text_or_refused(database: str) -> None:
     """Whatever stands in a field, of a JSON or an old request, reaches the table as it is or is refused with 400."""
     async with connected(database) as connection, running(database) as app:
@@ -239,6 +240,7 @@ async def has_product(app: App) -> bool:
     return bool((await live(app.addresses.console)).get("products"))
 
 
+@pytest.mark.fault(17)
 async def test_a_ping_is_one_row_however_often_it_is_sent(database: str) -> None:
     """Row 17, small: one ping sent again and again to two replicas, across folds, is 2xx each time and counted once."""
     id_ = str(UUID(bytes=new_id()))

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+import wire
 from callhome.ingest.connection import BATCHES_IN_LINE
 from callhome.ingest.exchange import REFUSED_BYTES
 from callhome.ingest.reasons import Reason, Refused
@@ -88,6 +89,74 @@ async def test_full_commit_is_503_and_counted(data: bytes) -> None:
         answer = await listener.ask(data)
         assert (answer.status, "retry-after" in answer.headers) == (503, True)
         assert (listener.tally.received, listener.tally.refused) == (1, {"overloaded": 1})
+
+
+def of(install: str) -> bytes:
+    """Return a ping of an install."""
+    return orjson.dumps({"product": "es", "version": "1", "install": install})
+
+
+async def test_install_that_sends_too_much_is_told_429() -> None:
+    """Beyond its burst an install hears 429 and when to come back, in each form; others and weak ones do not."""
+    async with (
+        listening(install_pings_s=0.01, install_burst=2, legacy_always_ok=True) as listener,
+        listener.client() as client,
+    ):
+        first, second, third = await client.send(post() * 3).answers(3)
+        assert (first.status, second.status, third.status) == (204, 204, 429)
+        assert orjson.loads(third.body)["reason"] == "too_many_pings"
+        assert 100 < int(third.headers["retry-after"]) <= 200
+        old = await client.send(get(OLD)).answer()
+        assert (old.status, old.body.partition(b":")[0]) == (429, b"too_many_pings")
+        assert "retry-after" in old.headers
+        many = await client.send(
+            post(b"\n".join([of("another-one"), PING, of("a-third-one")]), "", "/v1/pings")
+        ).answer()
+        told = orjson.loads(many.body)
+        assert (many.status, told["stored"]) == (200, 2)
+        assert [(line["line"], line["reason"]) for line in told["refused"]] == [(2, "too_many_pings")]
+        weak = await client.send(get("/ping?product=es&version=1") * 10).answers(10)
+        assert {answer.status for answer in weak} == {200}
+        assert listener.tally.refused == {"too_many_pings": 3}
+        assert listener.tally.received == 17
+
+
+async def test_pings_beyond_the_ceiling_are_stored_unverified() -> None:
+    """The installs of one network beyond its ceiling are stored, in each form, marked as unverified."""
+    async with listening(prefix_installs=2) as listener, listener.client() as client:
+        client.send(
+            post(of("install-1")) + post(of("install-2")) + post(of("install-3")) + post(of("install-1"))
+        )
+        client.send(
+            get("/ping?product=es&version=1&install=install-4") + post(of("install-5"), "", "/v1/pings")
+        )
+        assert {answer.status for answer in await client.answers(6)} == {200, 204}
+    verified = [wire.read_row(row)["verified"] for row in listener.commit.rows]
+    assert verified == [True, True, False, True, False, False]
+    assert listener.server.admission.unverified == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [post(), get(OLD), post(PING, "", "/v1/pings"), post(b"\x1f\x8b", "Content-Encoding: gzip", "/v1/pings")],
+    ids=["ping", "old", "batch", "not even gzip"],
+)
+async def test_beyond_the_budget_of_all_is_503_before_it_is_looked_at(data: bytes) -> None:
+    """With a budget, what comes beyond it is told 503 and when to come back, whatever is in it."""
+    async with listening(pings_per_s=1) as listener, listener.client() as client:
+        assert (await client.send(post()).answer()).status == 204
+        answer = await client.send(data).answer()
+        assert (answer.status, "retry-after" in answer.headers) == (503, True)
+        assert (listener.tally.received, listener.tally.refused) == (2, {"overloaded": 1})
+        assert (await client.send(LIVEZ).answer()).status == 200
+
+
+async def test_a_batch_costs_the_budget_all_of_its_lines() -> None:
+    """A batch that is let in is taken whole, and those behind it wait for the budget."""
+    async with listening(pings_per_s=50) as listener, listener.client() as client:
+        answer = await client.send(batch(*[PING] * 1_000)).answer()
+        assert orjson.loads(answer.body)["stored"] == 1_000
+        assert (await client.send(post()).answer()).status == 503
 
 
 async def test_row_refused_by_the_store_fails_its_own_request() -> None:

@@ -45,6 +45,7 @@ HTTP = [
 
 
 @pytest.mark.parametrize(("data", "status"), [c[1:] for c in HTTP], ids=[c[0] for c in HTTP])
+@pytest.mark.fault(1, 5, 8)
 async def test_bad_http_is_refused_and_closed(data: bytes, status: int) -> None:
     """Rows 1, 5, 8: refused at once and closed; what is sent behind is no request."""
     async with listening() as listener:
@@ -56,6 +57,7 @@ async def test_bad_http_is_refused_and_closed(data: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+@pytest.mark.fault(2)
 async def test_nothing_is_read_behind_an_upgrade(upgrade: str) -> None:
     """Row 2: the request that asks for an upgrade is answered as it is, and no second one is parsed."""
     headers = f"Upgrade: {upgrade}|Connection: Upgrade"
@@ -65,6 +67,7 @@ async def test_nothing_is_read_behind_an_upgrade(upgrade: str) -> None:
         assert len(listener.commit.rows) == 2
 
 
+@pytest.mark.fault(2)
 async def test_body_of_an_upgrade_may_come_late() -> None:
     """Row 2: the body of such a request is read to its length, wherever it is cut."""
     data = post(headers="Upgrade: h2c|Connection: Upgrade")
@@ -76,6 +79,7 @@ async def test_body_of_an_upgrade_may_come_late() -> None:
         assert (answer.status, answer.closes) == (204, True)
 
 
+@pytest.mark.fault(3)
 async def test_silent_socket_and_half_a_header_are_closed() -> None:
     """Row 3: who says nothing is closed, who says half of a head is told 408; dripping doesn't help."""
     async with listening(header_s=0.3) as listener:
@@ -91,6 +95,7 @@ async def test_silent_socket_and_half_a_header_are_closed() -> None:
             assert (await said).status == 408
 
 
+@pytest.mark.fault(3)
 async def test_second_head_has_its_own_deadline() -> None:
     """Row 3: half a header behind a good request is ended just so, long before an idle connection."""
     async with listening(header_s=0.1) as listener, listener.client() as client:
@@ -99,6 +104,7 @@ async def test_second_head_has_its_own_deadline() -> None:
         assert (await client.send(LIVEZ[:-2]).answer()).status == 408
 
 
+@pytest.mark.fault(4)
 async def test_dripping_body_is_ended() -> None:
     """Row 4: a body that comes a byte at a time is told 408 when its time is over."""
     async with listening(body_s=0.3) as listener, listener.client() as client:
@@ -115,6 +121,7 @@ def bomb(unpacked_mib: int) -> bytes:
     return b"".join([*(packer.compress(bytes(2**20)) for _ in range(unpacked_mib)), packer.flush()])
 
 
+@pytest.mark.fault(6)
 async def test_gzip_bomb_is_cut() -> None:
     """Row 6: a bomb is told 413, and at no time costs more than 20 MB."""
     data = post(bomb(500), "Content-Encoding: gzip", "/v1/pings")
@@ -138,6 +145,7 @@ SQUEEZED = gzip.compress(PING * 100)
     [b"", b"no gzip", SQUEEZED[:-1], SQUEEZED[:20], SQUEEZED + b"x", SQUEEZED[:-6] + b"123456", b"\x1f\x8b"],
     ids=["empty", "plain", "cut by one", "cut short", "more behind", "wrong checksum", "only magic"],
 )
+@pytest.mark.fault(7)
 async def test_broken_gzip_is_refused(body: bytes) -> None:
     """Row 7: corrupt or truncated gzip is told 400, and the connection lives on."""
     async with listening() as listener, listener.client() as client:
@@ -168,6 +176,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "place"), [c[1:] for c in BODIES], ids=[c[0] for c in BODIES])
+@pytest.mark.fault(9, 10, 11)
 async def test_bad_ping_is_refused_with_its_place(body: bytes, place: str) -> None:
     """Rows 9 to 11: 400 with field or byte offset, nothing reaches the commit, the connection lives on."""
     async with listening() as listener, listener.client() as client:
@@ -181,12 +190,14 @@ async def test_bad_ping_is_refused_with_its_place(body: bytes, place: str) -> No
         assert listener.tally.refused == {told["reason"]: 2}
 
 
+@pytest.mark.fault(9)
 async def test_million_deep_json_is_too_large() -> None:
     """Row 9: JSON a million deep does not fit a ping, and is told so before it is read."""
     async with listening() as listener:
         assert (await listener.ask_last(post(b"[" * 10**6))).status == 413
 
 
+@pytest.mark.fault(12)
 async def test_unknown_fields_and_duplicate_keys_are_taken() -> None:
     """Row 12: unknown fields are ignored, of duplicate keys the last counts."""
     async with listening() as listener:
@@ -208,6 +219,7 @@ FORWARDED = [
 @pytest.mark.parametrize(
     ("networks", "header", "expected"), [c[1:] for c in FORWARDED], ids=[f"row 14: {c[0]}" for c in FORWARDED]
 )
+@pytest.mark.fault(14)
 async def test_forwarded_header_is_believed_only_from_proxies(
     networks: tuple[str, ...], header: str, expected: str
 ) -> None:

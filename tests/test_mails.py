@@ -46,6 +46,7 @@ async def test_a_report_that_is_due_reaches_each_recipient(database: str) -> Non
 
 
 @pytest.mark.parametrize("fault", [once("RCPT", "451 later"), once("DOT", "451 later"), once("BODY", CUT)])
+@pytest.mark.fault(27)
 async def test_row_27_a_mail_that_failed_is_sent_once_later(fault: Answer, database: str) -> None:
     """After a 451, or a line that was cut in the middle of the mail, it is sent once, with the same Message-ID."""
     async with connected(database) as connection, Peer(fault).listening() as peer:
@@ -73,6 +74,7 @@ async def large(connection: Any, order: Order, console_url: str | None) -> Compo
     return Composed(small.subject, small.composed_at, small.text + "x" * 20_000_000, small.html, (), ())
 
 
+@pytest.mark.fault(28)
 async def test_a_cut_after_the_last_line_is_uncertain_and_not_sent_again(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,6 +162,7 @@ async def test_while_the_server_is_away_no_try_is_burnt(database: str, unused_tc
         assert await connection.fetchval("SELECT max(tries) FROM delivery") == 1
 
 
+@pytest.mark.fault(28)
 async def test_row_28_replicas_share_the_mails(database: str) -> None:
     """Three replicas at once, whose database sessions are cut: each recipient gets each report once."""
     async with connected(database) as connection, Peer().listening() as peer:
@@ -248,6 +251,7 @@ async def test_stopping_is_bounded_though_a_last_line_is_never_answered(database
         assert peer.mails == []
 
 
+@pytest.mark.fault(13)
 async def test_row_13_a_line_break_in_a_product_name_is_refused(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:

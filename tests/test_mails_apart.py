@@ -108,6 +108,7 @@ async def kill_one(dsn: str, total: int, subscriptions: int, patience_s: float) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
+@pytest.mark.fault(28)
 async def test_row_28_a_replica_is_killed_while_mails_leave(database: str) -> None:
     """Three servers, one killed with last lines unanswered: those mails are uncertain, all others come once."""
     found, _took = await kill_one(database, total=120, subscriptions=6, patience_s=2 * PATIENCE_S)
@@ -116,6 +117,7 @@ async def test_row_28_a_replica_is_killed_while_mails_leave(database: str) -> No
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
+@pytest.mark.fault(28)
 async def test_row_28_ten_thousand_recipients(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """10,000 recipients of 200 reports due at once, three servers, one killed midway: none twice, none forgotten."""
     found, took = await kill_one(database, total=10_000, subscriptions=200, patience_s=600)

@@ -207,6 +207,7 @@ async def test_snapshot_of_a_late_viewer_leads_to_the_next_change(line: Line) ->
     assert state.countries == line.hub.counters.countries
 
 
+@pytest.mark.fault(26)
 async def test_slow_viewer_is_cut_and_others_go_on(line: Line) -> None:
     """Who doesn't read is cut after a bounded backlog; who reads misses nothing meanwhile."""
     slow = socket.socket()
@@ -229,6 +230,7 @@ async def test_slow_viewer_is_cut_and_others_go_on(line: Line) -> None:
     slow.close()
 
 
+@pytest.mark.fault(26)
 async def test_stuck_viewer_is_cut_though_little_is_unsent(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,21 @@ def test_each_reason_has_an_error_status() -> None:
     assert all(400 <= HTTPStatus(status) < 600 for status in STATUS.values())
 
 
+def test_what_may_pass_later_is_not_final() -> None:
+    """Sending the same again is of use after 408, 429 and 5xx, and after nothing else."""
+    assert {r.value for r in Reason if not Refused(r, "").is_final} == {
+        *(
+            "timeout",
+            "client_gone",
+            "too_many_pings",
+            "overloaded",
+            "unavailable",
+            "stopping",
+            "internal_error",
+        ),
+    }
+
+
 def test_each_reason_is_documented_with_its_status() -> None:
     """The table of docs/protocol.md has exactly the reasons there are, with their statuses."""
     rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \| \S.+ \|$", PROTOCOL, re.MULTILINE)

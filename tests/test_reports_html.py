@@ -124,6 +124,7 @@ def test_rules_are_those_in_the_document() -> None:
     assert found == expected
 
 
+@pytest.mark.fault(13)
 def test_hostile_texts_are_text() -> None:
     """Markup, entities and templates in names and versions are shown as they are, and no element comes of them."""
     page = Page(SAMPLES_HTML["hostile"])
@@ -212,6 +213,7 @@ async def test_mail_is_light_or_dark() -> None:
 
 
 @needs_chromium
+@pytest.mark.fault(13)
 async def test_hostile_texts_do_nothing_in_a_browser() -> None:
     """No script of a stranger runs, and no picture of theirs is asked for."""
     async with reading(compose(samples.order(), samples.hostile(), CONSOLE), 800) as page:

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from callhome.ingest.server import TURNED_AWAY
-from listener import LIVEZ, PING, HeldCommit, listening, post
+from listener import LIVEZ, PING, HeldCommit, get, listening, post
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,36 @@ async def test_cancelled_stopping_cuts_what_is_left() -> None:
         await asyncio.gather(stopping, return_exceptions=True)
         assert await asyncio.gather(client.end(), return_exceptions=True)
         await listener.gone()
+
+
+async def test_readiness_is_what_whoever_knows_says() -> None:
+    """``/readyz`` tells why the server is not ready, a line each, whoever asks by GET or HEAD."""
+    async with listening() as listener, listener.client() as client:
+        answer = await client.send(get("/readyz")).answer()
+        assert (answer.status, answer.body, listener.tally.received) == (200, b"ready\n", 0)
+        listener.server.ready = lambda: ("the spool is nearly full", "it rains")
+        answer = await client.send(get("/readyz")).answer()
+        assert (answer.status, answer.body) == (503, b"the spool is nearly full\nit rains\n")
+        assert answer.headers["cache-control"] == "no-store"
+        assert (await client.send(get("/livez")).answer()).status == 200
+
+
+async def test_who_stops_is_not_ready() -> None:
+    """While a server drains it says so, once, to who still asks."""
+    async with listening(HeldCommit(held=True)) as listener, listener.client() as client:
+        client.send(post())
+        await listener.commit.has(1)
+        listener.server.stop_accepting()
+        listener.server.ready = lambda: ("stopping", "the spool is nearly full")
+        client.send(get("/readyz"))
+        await asyncio.sleep(0.02)
+        listener.commit.settle()
+        ping, readiness = await client.answers(2)
+        assert (ping.status, readiness.status, readiness.closes) == (204, 503, True)
+        assert readiness.body == b"stopping\nthe spool is nearly full\n"
+        assert listener.server.problems() == ["stopping", "the spool is nearly full"]
+        listener.server.ready = lambda: ()
+        assert listener.server.problems() == ["stopping"]
 
 
 async def test_port_can_be_shared() -> None:

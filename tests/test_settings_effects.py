@@ -221,8 +221,9 @@ async def pending_pings(site: Site) -> None:
 
 async def pending_bytes(site: Site) -> None:
     """While 5 of 8 MiB wait, as much again is told 503."""
-    long = ping(extra={f"{i:064}": "x" * 256 for i in range(16)})
-    await is_full(site, [long] * 1_000, [long] * 1_000)
+    extra = {f"{i:064}": "x" * 256 for i in range(16)}
+    first, second = (ping(install=f"install-{number}", extra=extra) for number in range(2))
+    await is_full(site, [first] * 1_000, [second] * 1_000)
 
 
 async def is_full(site: Site, first: list[bytes], second: list[bytes]) -> None:
@@ -244,6 +245,36 @@ def batch(lines: list[bytes]) -> bytes:
     return post(gzip.compress(b"\n".join(lines)), "Content-Encoding: gzip", "/v1/pings")
 
 
+async def install_pings_s(site: Site) -> None:
+    """An install that sends 1,100 pings at once is told 429."""
+    lines = [ping(version=site.version(install_pings_s), install="wild-install")] * 1_000
+    assert b"too_many_pings" not in (await site.ask(batch(lines))).body
+    assert b"too_many_pings" in (await site.ask(batch(lines[:100]))).body
+
+
+async def install_burst(site: Site) -> None:
+    """The second ping of an install is told 429."""
+    request = post(ping(version=site.version(install_burst), install="eager-install"))
+    await site.ask(request)
+    assert (await site.ask(request)).status == 429
+
+
+async def prefix_installs(site: Site) -> None:
+    """The third install of a network is not verified."""
+    version = site.version(prefix_installs)
+    await site.ask(batch([ping(version=version, install=f"install-{number}") for number in range(3)]))
+    async with connected(site.dsn) as connection:
+        rows = await connection.fetch("SELECT verified FROM ping WHERE version = $1", version)
+    assert sorted(row["verified"] for row in rows) == [False, True, True]
+
+
+async def pings_per_s(site: Site) -> None:
+    """The second ping within a second is told 503, whoever sends it."""
+    async with site.alone:
+        told = [(await site.ask(post(ping(install=f"install-{number}")))).status for number in range(3)]
+    assert 503 in told
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 EFFECTS: dict[str, Effect] = {
@@ -251,6 +282,7 @@ EFFECTS: dict[str, Effect] = {
     for effect in (
         *(secret, ingest_listen, console_listen, console_hosts, trusted_proxies, geo_database),
         *(legacy_paths, legacy_fields, legacy_always_ok, viewers, retention_days, next_s),
+        *(install_pings_s, install_burst, prefix_installs, pings_per_s),
         *(header_s, body_s, keepalive_s, batch_pings, commit_s, connections, pending_pings, pending_bytes),
     )
 }
@@ -275,11 +307,15 @@ GROUPS: tuple[dict[str, Any], ...] = (
     },
     {"batch_pings": 1, "pending_pings": 1_000},
     {"pending_bytes": 8 * 2**20},
+    {"prefix_installs": 2},
+    {"install_burst": 1},
+    {"pings_per_s": 1},
     {"commit_s": 0.3, "connections": 10},
 )
 # Setting -> the test that sees its effect.
 ELSEWHERE = {
     "database_url": "test_end_to_end.py: test_an_answer_leaves_after_the_commit",
+    "workers": "test_workers_supervisor.py: test_metrics_of_any_worker_are_those_of_all",
     "loop": "test_settings_effects.py: test_loop_is_the_event_loop",
     "smtp_url": "test_mail_settings.py: test_mails_go_where_and_come_from_where_it_is_said",
     "mail_from": "test_mail_settings.py: test_mails_go_where_and_come_from_where_it_is_said",

@@ -174,6 +174,7 @@ async def test_each_answer_has_its_meaning(verb: str, said: str, expected: Outco
 
 
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.fault(27)
 async def test_row_27_a_server_that_hangs_is_tried_later(verb: str) -> None:
     """A server that falls silent before the last line is left after the deadline, and has no mail."""
     async with Peer(once(verb, HANG)).listening() as peer, sending(peer.url, command_s=0.3) as sender:
@@ -190,6 +191,7 @@ async def test_silence_after_the_last_line_is_uncertain() -> None:
     assert times == 1
 
 
+@pytest.mark.fault(27)
 async def test_row_27_a_line_that_is_cut_within_the_mail_is_no_delivery() -> None:
     """A server that goes away in the middle of a mail does not have it: the last line was not near."""
     async with Peer(once("BODY", CUT)).listening() as peer, sending(peer.url) as sender:

@@ -19,6 +19,8 @@ TESTS = ROOT / "tests"
 # Pure: nothing they import, directly or through callhome, does I/O.
 PURE = (
     "errors",
+    "ingest.admission",
+    "ingest.ceiling",
     "ingest.decode",
     "ingest.enrich",
     "ingest.legacy",
@@ -74,10 +76,13 @@ PURE = (
     "reports.wording",
     "live.counters",
     "store.encoding",
+    "workers.merge",
+    "workers.orders",
 )
 
 # Dotted name of a function -> why it takes more than six parameters.
 MANY_PARAMETERS = {
+    "client.Client.__init__": "each option by its own name, as programs call it",
     "store.encoding.encode_row": "one for each column, in their order",
 }
 
@@ -166,12 +171,9 @@ def test_pure_module_stays_pure(name: str) -> None:
 
 def test_exemptions_are_still_needed() -> None:
     """An exemption from the six parameters names a function that does take more."""
-    complaints = "\n".join(
-        f"{name}.{text}" for name, m in MODULES.items() for text in style.many_parameters(m)
-    )
-    for name in MANY_PARAMETERS:
-        module, _, function = name.rpartition(".")
-        assert re.search(rf"^{re.escape(module)}\.line \d+: {function} ", complaints, re.MULTILINE), name
+    # line 12: f takes 7 parameters
+    found = {f"{name}.{text.split()[2]}" for name, m in MODULES.items() for text in style.many_parameters(m)}
+    assert MANY_PARAMETERS.keys() <= found
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name])

@@ -95,6 +95,7 @@ async def test_twins_in_one_batch_are_one_row(writer: BatchWriter, connection: A
 
 
 @pytest.mark.parametrize("replay", [False, True])
+@pytest.mark.fault(29)
 async def test_a_refused_row_is_found_and_quarantined(
     writer: BatchWriter, connection: Any, replay: bool
 ) -> None:
@@ -123,6 +124,7 @@ async def test_the_twin_of_a_refused_row_is_refused_with_it(writer: BatchWriter,
 
 
 @pytest.mark.parametrize("clock_s", [0.0, 4_102_444_800.0], ids=["1970", "2100"])
+@pytest.mark.fault(30)
 async def test_wrong_clocks_meet_their_twins(writer: BatchWriter, connection: Any, clock_s: float) -> None:
     """Row 30: an id of 1970 or 2100 lies in the default partition and is stored once, however often it comes."""
     from callhome.store.ids import new_id
@@ -147,6 +149,18 @@ async def test_a_killed_backend_is_an_unknown_outcome(writer: BatchWriter, conne
         await writing
     await blocked.rollback()
     assert (await writer.write(batch, replay=True)).stored == 20
+
+
+async def test_an_attempt_that_was_stored_counts_as_stored(writer: BatchWriter, connection: Any) -> None:
+    """Rows that an attempt of unknown outcome has stored are told as stored, by product; others' rows as duplicates."""
+    ours = [*rows(3), *rows(2, product=2)]
+    theirs = rows(4)
+    attempts: list[bytes] = []
+    await writer.write(theirs)
+    await writer.write(ours, attempts=attempts)  # nobody hears of it
+    written = await writer.write([*ours, *theirs, *rows(1)], replay=True, attempts=attempts)
+    assert (written.by_product, written.duplicates) == ({1: 4, 2: 2}, 4)
+    assert len(attempts) == 2
 
 
 async def wait_for_a_lock(connection: Any) -> None:

@@ -18,8 +18,11 @@ from urllib.parse import urlsplit
 from aiohttp.web import RouteDef
 
 from . import descriptors, metrics
+from .console.health import readiness
 from .console.server import ConsoleConfig, ConsoleServer
 from .console.unsubscribe import UnsubscribeRoutes
+from .durability import Durability
+from .health import Health
 from .ingest.batch import GroupCommit
 from .ingest.config import IngestConfig
 from .ingest.enrich import Enricher
@@ -33,13 +36,13 @@ from .releases.advice import Advisor
 from .reports import unsubscribe
 from .settings import Listen, Settings
 from .store import live as store_live
-from .store import schema
 from .store.catalog import Catalog
 from .store.connection import connect
 from .store.keeper import Keeper
 from .store.products import CATALOG_CHANNEL
 from .store.reports import unsubscriber
-from .store.writer import BatchWriter
+from .workers.exposition import Exposition
+from .workers.orders import Place
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +60,6 @@ _FAREWELL_SHARE: Final = 0.1
 _MAIL_SHARE: Final = 0.05
 _CLOSE_SHARE: Final = 0.05
 
-# While one batch waits for the disk or for its turn on the database's cores, the next is on its way.
-_WRITERS: Final = 2
-
 # Objects created minus freed before the collector looks: a request makes no cycles, so looking at each
 # 700th (CPython's default) finds nothing and costs a twelfth of the time; what does leak is still found.
 _GC_THRESHOLD: Final = (50_000, 20, 100)
@@ -76,14 +76,18 @@ class Addresses:
 class App:
     """One replica. An async context manager: entered, it serves; `addresses` tells where.
 
-    ``routes`` are more of what the console answers.
+    ``routes`` are more of what the console answers; ``place`` is the replica's among workers, where it is one.
     """
 
-    def __init__(self, settings: Settings, routes: Sequence[RouteDef] = ()) -> None:
+    def __init__(
+        self, settings: Settings, routes: Sequence[RouteDef] = (), place: Place | None = None
+    ) -> None:
         self.settings = settings
+        self._place = place
         self._routes = routes
         self._stop_by_s = inf
         self.tally = metrics.Tally()
+        self._health = Health(None, 0)
         self._stack = AsyncExitStack()
         self._addresses: Addresses | None = None
 
@@ -109,6 +113,7 @@ class App:
         Cancelling it cuts what is left.
         """
         self._stop_by_s = time.monotonic() + self.settings.stop_s
+        self._health.is_stopping = True
         try:
             async with asyncio.timeout(self.settings.stop_s):
                 await self._stack.aclose()
@@ -121,17 +126,24 @@ class App:
         left_s = self._stop_by_s - time.monotonic()
         return min(stop_s, max(stop_s * _MAIL_SHARE, left_s - stop_s * (_MAIL_SHARE + _CLOSE_SHARE)))
 
+    def _metrics(self, hub: Hub, durability: Durability, catalog: Catalog) -> bytes:
+        tally = self.tally
+        tally.viewers, tally.viewers_cut = hub.viewers, hub.cut_total
+        tally.is_database_away, tally.spooled_total = durability.failover.is_away, durability.failover.spooled
+        self._health.measure(tally)
+        return metrics.render(tally, catalog.product_ids)
+
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, tally = self.settings, self.tally
         dsn = settings.database_url.dsn
         shares = descriptors.take(settings.connections, settings.viewers, TURNED_AWAY)
-        if not settings.allow_fsync_off:
-            await schema.require_durable(dsn)
-        await schema.upgrade(dsn, always=False)
+        durability = await stack.enter_async_context(Durability(settings, tally))
+        self._health = Health(durability.spool, settings.spool_bytes)
+        await durability.prepare()
         counters = Counters()
         hub = Hub(counters, viewers_max=settings.viewers)
         stack.callback(hub.close)
-        catalog = Catalog(dsn)
+        catalog = Catalog(dsn, durability.cache)
         advisor = Advisor(catalog.product_ids, settings.next_s, time.time())
         catalog.advise(advisor)
         await stack.enter_async_context(catalog)
@@ -141,26 +153,43 @@ class App:
             jobs(settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded)
         )
         console = await stack.enter_async_context(
-            ConsoleServer(
-                _console_config(settings, shares.console),
-                hub,
-                partial(_metrics, tally, hub),
-                _unsubscribe_routes(settings),
-                self._routes,
-            )
+            self._console(hub, shares.console, lambda: self._metrics(hub, durability, catalog))
         )
         countries = await stack.enter_async_context(Countries(settings.geo_database))
         enricher = Enricher(settings.secret.get_secret_value().encode(), catalog.product_ids)
-        commit = await stack.enter_async_context(_committing(settings, tally))
-        commit.on_commit = keeper.wake
+        commit = await stack.enter_async_context(durability.committing(keeper.wake))
         ingest = await stack.enter_async_context(
-            IngestServer(_ingest_config(settings, shares.ingest), enricher, countries, commit, tally, advisor)
+            IngestServer(
+                _ingest_config(settings, shares.ingest, self._place is not None),
+                enricher,
+                countries,
+                commit,
+                tally,
+                advisor,
+            )
         )
         stack.push_async_callback(_drain, ingest, commit, settings.stop_s)
         self._addresses = Addresses(
             Listen(settings.ingest_listen.host, ingest.port),
             Listen(settings.console_listen.host, console.port),
         )
+
+    @asynccontextmanager
+    async def _console(
+        self, hub: Hub, connections: int, own_metrics: Callable[[], bytes]
+    ) -> AsyncIterator[ConsoleServer]:
+        settings = self.settings
+        async with (
+            Exposition(self._place, own_metrics) as exposition,
+            ConsoleServer(
+                _console_config(settings, connections, self._place is not None),
+                hub,
+                exposition.text,
+                _unsubscribe_routes(settings),
+                (readiness(self._health.problems), *self._routes),
+            ) as console,
+        ):
+            yield console
 
 
 def _source(dsn: str) -> Source:
@@ -171,23 +200,6 @@ def _source(dsn: str) -> Source:
         live_channel=store_live.LIVE_CHANNEL,
         catalog_channel=CATALOG_CHANNEL,
     )
-
-
-@asynccontextmanager
-async def _committing(settings: Settings, tally: metrics.Tally) -> AsyncIterator[GroupCommit]:
-    writers = [BatchWriter(settings.database_url.dsn) for _ in range(_WRITERS)]
-    try:
-        async with GroupCommit(
-            writers,
-            tally,
-            pending_pings=settings.pending_pings,
-            pending_bytes=settings.pending_bytes,
-            batch_pings=settings.batch_pings,
-            commit_s=settings.commit_s,
-        ) as commit:
-            yield commit
-    finally:
-        await asyncio.gather(*(writer.close() for writer in writers))
 
 
 async def _drain(ingest: IngestServer, commit: GroupCommit, stop_s: float) -> None:
@@ -207,17 +219,18 @@ def _console_hosts(settings: Settings) -> tuple[str, ...]:
     return (*settings.console_hosts, *([named] if named else []))
 
 
-def _console_config(settings: Settings, connections: int) -> ConsoleConfig:
+def _console_config(settings: Settings, connections: int, is_shared: bool) -> ConsoleConfig:
     return ConsoleConfig(
         host=settings.console_listen.host,
         port=settings.console_listen.port,
         hosts=_console_hosts(settings),
         connections=connections,
         close_s=settings.stop_s * _FAREWELL_SHARE,
+        reuse_port=is_shared,
     )
 
 
-def _ingest_config(settings: Settings, connections: int) -> IngestConfig:
+def _ingest_config(settings: Settings, connections: int, is_shared: bool) -> IngestConfig:
     return IngestConfig(
         host=settings.ingest_listen.host,
         port=settings.ingest_listen.port,
@@ -231,21 +244,23 @@ def _ingest_config(settings: Settings, connections: int) -> IngestConfig:
         legacy_paths=settings.legacy_paths,
         legacy_fields=settings.legacy_fields,
         legacy_always_ok=settings.legacy_always_ok,
+        reuse_port=is_shared,
+        install_pings_s=settings.install_pings_s,
+        install_burst=settings.install_burst,
+        prefix_installs=settings.prefix_installs,
+        pings_per_s=settings.pings_per_s,
     )
 
 
-def _metrics(tally: metrics.Tally, hub: Hub) -> bytes:
-    tally.viewers, tally.viewers_cut = hub.viewers, hub.cut_total
-    return metrics.render(tally)
-
-
-async def serve(settings: Settings, *, on_ready: Callable[[Addresses], None]) -> None:
+async def serve(
+    settings: Settings, *, on_ready: Callable[[Addresses], None], place: Place | None = None
+) -> None:
     """Serve until SIGTERM, SIGINT or cancellation, then stop in order within ``settings.stop_s``.
 
     Until it is ready the signals are its caller's, who may cancel it: nothing has to be drained then.
     Raises `CallhomeError` where the start fails.
     """
-    async with App(settings) as app:
+    async with App(settings, place=place) as app:
         stop = stop_signal()
         settle()
         on_ready(app.addresses)

@@ -23,6 +23,11 @@ else:  # generic in the stubs only
 
 logger = logging.getLogger(__name__)
 
+# The last is what asyncpg raises where the server has said goodbye, but its end of the line is not noticed yet.
+_LOST: Final = (
+    *(CallhomeError, OSError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 # Jitter (AWS, "Exponential Backoff and Jitter"), so that replicas don't come back in step.
 _BACKOFF_S: Final = (0.1, 5.0)
 
@@ -90,7 +95,7 @@ class Persistent:
         while True:
             try:
                 await self._once()
-            except (CallhomeError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 level = logging.DEBUG if self._failures or self._stopped else logging.WARNING
                 logger.log(level, "%s: interrupted, trying again: %s", self._purpose, error)
             except Exception:  # task root: whatever it is, the next try begins with a new connection

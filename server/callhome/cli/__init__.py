@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "findings": "Misuse of licenses and cloned install ids: list, show, close.",
     "alert": "What is watched, and who is told.",
     "report": "Summary mails: who gets which, when; preview and history.",
+    "spool": "Pings that wait on disk: look at them, drain what was left.",
     "demo": "Show it all: a server with a database of its own, and a fleet all over the world that calls home.",
     "ping": "Send one ping and explain the answer.",
     "watch": "Follow the live counters, until Ctrl-C.",

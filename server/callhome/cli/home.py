@@ -1,6 +1,7 @@
 """The folder of ``callhome serve --embedded``: the database's data, and the secrets of whoever uses it.
 
-``DIR/postgres`` is the data, ``DIR/secrets`` a secrets folder as any: CALLHOME_SECRETS_DIR may name it.
+``DIR/postgres`` is the data, ``DIR/spool`` the spool, ``DIR/secrets`` a secrets folder as any: CALLHOME_SECRETS_DIR may
+name it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ class Home:
 
     postgres: Path | None
     secrets: Path
+
+    @property
+    def spool(self) -> Path:
+        """Where pings wait for the database, unless the settings name another place."""
+        # A leading dot, as the lock's.
+        return self.secrets / ".spool" if self.postgres is None else self.secrets.parent / "spool"
 
     def secret(self) -> str:
         """The secret that the data was made with, or a new one. Raises `UsageError`."""

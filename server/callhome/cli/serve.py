@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +21,16 @@ from .home import Home, home
 from .options import config, database_url, setting
 
 if TYPE_CHECKING:
-    from ..app import Addresses
-    from ..settings import Settings
+    from ..settings import Listen
+    from ..workers.supervisor import Plan
 
 # The settings are checked before the embedded database starts, and only then is its URL known.
 _NOT_STARTED: Final = "postgresql://127.0.0.1/callhome"
 # Another program has the port; the address is not this machine's; a port below 1024 needs a privilege.
 _CANNOT_LISTEN: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+
+# Sessions of the embedded database: what it has for one server.
+_SESSIONS_LEAST: Final = 50
 
 
 @click.command()
@@ -34,12 +39,13 @@ _CANNOT_LISTEN: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.
     "--data-dir",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="With --embedded: keep the data and the secret there. [default: thrown away at the end]",
+    help="With --embedded: keep the data, the spool and the secret there. [default: thrown away at the end]",
 )
 @config
 @database_url
 @setting("ingest_listen", "HOST:PORT")
 @setting("console_listen", "HOST:PORT")
+@setting("workers", "N")
 @setting("loop", "NAME")
 def serve(embedded: bool, data_dir: Path | None, config: Path | None, **overrides: str | None) -> None:
     """Run the server: take pings in, count them, show them.
@@ -52,65 +58,101 @@ def serve(embedded: bool, data_dir: Path | None, config: Path | None, **override
       callhome serve --embedded                      try it out, nothing stays behind
       callhome serve --embedded --data-dir ./data    the same, and keep the data
       callhome serve --config /etc/callhome.toml     with a PostgreSQL of your own
+      callhome serve --workers 4                     four processes on the same ports
     """
-    from ..settings import Settings, load
-
     if data_dir and not embedded:
         raise UsageError("--data-dir is for --embedded: elsewhere the database keeps the data")
     if embedded and overrides["database_url"]:
         raise UsageError("--embedded brings its own database: leave --database-url out")
     if not embedded:
-        settings = load(Settings, overrides, config=config)
-        run_main(_serve(settings), settings.loop)
+        plan = _plan(overrides, config)
+        _run(_serve(plan), plan)
         return
     with home(data_dir) as place:
         given = {**overrides, "database_url": _NOT_STARTED}
-        settings = load(Settings, given, config=config, fallbacks={"secret": place.secret()})
-        place.keep(settings)
-        run_main(_serve_embedded(settings, place), settings.loop)
+        plan = _plan(given, config, {"secret": place.secret(), "spool_dir": str(place.spool)})
+        place.keep(plan.settings)
+        _run(_serve_embedded(plan, place), plan)
 
 
-async def _serve(settings: Settings) -> None:
-    """Serve until a signal; cancelling it stops in order."""
+def _plan(
+    overrides: Mapping[str, str | None], config: Path | None, fallbacks: Mapping[str, str] | None = None
+) -> Plan:
+    """The settings, and as they were given, for workers. Raises `UsageError`."""
+    from ..settings import Settings, SettingsError, check, collect
+    from ..workers.supervisor import Plan
+
+    collected = collect(overrides, config, os.environ, fallbacks or {})
+    settings, problems = check(Settings, collected)
+    if settings is None:
+        raise SettingsError(problems)
+    if settings.workers > 1 and sys.platform != "linux":
+        raise UsageError("CALLHOME_WORKERS is for Linux: no other system spreads connections over processes")
+    return Plan(settings, {name: one.value for name, one in collected.given.items()}, config)
+
+
+def _run(main: Coroutine[Any, Any, None], plan: Plan) -> None:
+    """Run the server, or a supervisor, which has little to do and no use for a fast loop."""
+    run_main(main, plan.settings.loop if plan.settings.workers == 1 else "asyncio")
+
+
+async def _serve(plan: Plan, secrets: Path | None = None) -> None:
+    """Serve until a signal; cancelling it stops in order. ``secrets`` is the folder of an embedded database."""
+
+    def tell(ingest: Listen, console: Listen) -> None:
+        _tell(ingest, console, secrets)
+
+    if plan.settings.workers > 1:
+        from ..workers.supervisor import supervise
+
+        await supervise(plan, on_ready=tell)
+        return
     from .. import app
+    from ..workers.leftovers import Leftovers
 
-    await app.serve(settings, on_ready=_tell)
+    async with Leftovers(plan.settings, plan.config) as leftovers:
+
+        def ready(addresses: app.Addresses) -> None:
+            tell(addresses.ingest, addresses.console)
+            leftovers.begin()
+
+        await app.serve(plan.settings, on_ready=ready)
 
 
-async def _serve_embedded(settings: Settings, place: Home) -> None:
+async def _serve_embedded(plan: Plan, place: Home) -> None:
     """Serve with a database of its own; cancelling it stops the server, then the database."""
-    from .. import app
     from ..embedded.launcher import EmbeddedPostgres
     from ..settings import DatabaseUrl
 
-    async with EmbeddedPostgres(place.postgres) as postgres:
+    # Eight to ten for each replica, and some for commands.
+    wanted = {"max_connections": str(max(_SESSIONS_LEAST, 16 * plan.settings.workers))}
+    async with EmbeddedPostgres(place.postgres, settings=wanted) as postgres:
         url = DatabaseUrl(postgres.dsn)
         with place.announced(url):
-            started = settings.model_copy(update={"database_url": url})
-            await app.serve(started, on_ready=lambda addresses: _tell(addresses, place.secrets))
+            await _serve(plan.on(url), place.secrets)
 
 
-def _tell(addresses: Addresses, secrets: Path | None = None) -> None:
+def _tell(ingest: Listen, console: Listen, secrets: Path | None) -> None:
     """Say where the server is and what to do next; ``secrets`` is the folder of an embedded database."""
-    ingest, console = addresses.ingest.url, addresses.console.url
-    click.echo(f"ready: pings at {ingest}, console at {console}")
+    click.echo(f"ready: pings at {ingest.url}, console at {console.url}")
     if secrets:
         click.echo("In another terminal, register a product:")
         click.echo(f"  export CALLHOME_SECRETS_DIR={secrets}")
         click.echo('  callhome product add es --name "Example Server"')
     ping = '{"product":"es","version":"1.0","install":"my-first-install"}'
     click.echo("Send a ping of it:")
-    click.echo(f"  curl -i {ingest}/v1/ping -H 'Content-Type: application/json' -d '{ping}'")
+    click.echo(f"  curl -i {ingest.url}/v1/ping -H 'Content-Type: application/json' -d '{ping}'")
 
 
-def run_main(main: Coroutine[Any, Any, None], loop: str, level: int = logging.INFO) -> None:
+def run_main(main: Coroutine[Any, Any, None], loop: str, level: int = logging.INFO, *, who: str = "") -> None:
     """Run ``main`` on the event loop of that name; SIGTERM and Ctrl-C end it, and are no failure.
 
-    What is logged from ``level`` on is shown. Raises `UsageError` where it can't listen.
+    What is logged from ``level`` on is shown, with ``who`` logs it. Raises `UsageError` where it can't listen.
     """
     # It warns in the words of whoever connects.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    shown = f"%(asctime)s {who}{' ' if who else ''}%(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level, format=shown)
     try:
         with (
             suppress(KeyboardInterrupt, asyncio.CancelledError),

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from .answers import refusal
 
 # Probes come by whatever name their tool gives, and learn nothing here.
-OPEN_PATHS: Final = frozenset({"/livez"})
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 _HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::\d*)?")
 
 

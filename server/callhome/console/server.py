@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -27,6 +27,7 @@ callhome console
 /metrics         for Prometheus
 /unsubscribe     where links in summary mails lead
 /livez           200 while this process answers
+/readyz          200 while it wants pings, else 503 and why not
 
 In a terminal: callhome watch
 """
@@ -46,6 +47,8 @@ class ConsoleConfig:
     close_s: float
     # As the ingest listener's: a silent socket must be gone within 15 s.
     header_s: float = 10.0
+    # For several processes on one port, the kernel spreading new connections over them.
+    reuse_port: bool = False
 
 
 class ConsoleServer:
@@ -59,7 +62,7 @@ class ConsoleServer:
         self,
         config: ConsoleConfig,
         hub: Push,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         unsubscribe: UnsubscribeRoutes | None = None,
         routes: Sequence[web.RouteDef] = (),
     ) -> None:
@@ -97,7 +100,13 @@ class ConsoleServer:
             await runner.setup()
             assert runner.server is not None
             visitors = Visitors(runner.server, config.connections, config.header_s)
-            await VisitorSite(runner, config.host, config.port, visitors, backlog=self._backlog).start()
+            await VisitorSite(
+                runner,
+                (config.host, config.port),
+                visitors,
+                backlog=self._backlog,
+                reuse_port=config.reuse_port,
+            ).start()
         except BaseException:
             await runner.cleanup()
             raise
@@ -116,7 +125,7 @@ class ConsoleServer:
 
     async def _get_metrics(self, _request: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store"}
-        return web.Response(body=self._metrics(), headers=headers)
+        return web.Response(body=await self._metrics(), headers=headers)
 
 
 async def _index(_request: web.Request) -> web.Response:

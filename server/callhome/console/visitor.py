@@ -107,10 +107,17 @@ class VisitorSite(web.BaseSite):
     """Listens for connections of a factory's protocols, where aiohttp's own sites take the server's."""
 
     def __init__(
-        self, runner: web.AppRunner, host: str, port: int, factory: Callable[[], Visitor], *, backlog: int
+        self,
+        runner: web.AppRunner,
+        place: tuple[str, int],
+        factory: Callable[[], Visitor],
+        *,
+        backlog: int,
+        reuse_port: bool = False,
     ) -> None:
         super().__init__(runner, backlog=backlog)
-        self._where = host, port
+        self._reuse_port = reuse_port or None
+        self._where = place
         self._factory = factory
 
     @property
@@ -122,4 +129,6 @@ class VisitorSite(web.BaseSite):
         """Start listening; raises ``OSError``. Cancelling it leaves nothing behind."""
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._factory, *self._where, backlog=self._backlog)
+        self._server = await loop.create_server(
+            self._factory, *self._where, backlog=self._backlog, reuse_port=self._reuse_port
+        )

@@ -15,6 +15,7 @@ JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
 # Spread over ten seconds, clients that were turned away together do not come back together.
 RETRY_AFTER_S: Final = (1, 10)
+_COME_BACK: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Answers:
@@ -54,9 +55,9 @@ class Answers:
         ) % (status, HTTPStatus(status).phrase.encode(), self._date, content_type, len(body), headers, body)
 
     def refusal(self, error: Refused, *, text: bool = False, headers: bytes = b"") -> bytes:
-        """Return the answer that tells why, as JSON or plain text, on 503 also when to come back."""
-        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers += b"Retry-After: %d\r\n" % randint(*RETRY_AFTER_S)
+        """Return the answer that tells why, as JSON or plain text, on 503 and 429 also when to come back."""
+        if error.status in _COME_BACK:
+            headers += b"Retry-After: %d\r\n" % retry_after_s(error.retry_after_s)
         if text:
             return self.render(error.status, TEXT, error.to_text(), headers)
         return self.render(error.status, JSON, error.to_json(), headers)
@@ -64,6 +65,12 @@ class Answers:
     def lines(self, stored: int, refused: Iterable[bytes]) -> bytes:
         """Return the answer of the batch route: how many lines are stored, and why others are not, each as JSON."""
         return self.render(200, JSON, b'{"stored":%d,"refused":[%b]}' % (stored, b",".join(refused)))
+
+
+def retry_after_s(least_s: int) -> int:
+    """Return in how many seconds to come back: after ``least_s``, and spread over as long again."""
+    low_s, high_s = RETRY_AFTER_S
+    return least_s + randint(low_s, max(high_s, least_s))
 
 
 def with_connection(answer: bytes, option: bytes) -> bytes:

@@ -1,22 +1,22 @@
 """Group commit: whatever arrived while the last batch was written is the next batch. No timer.
 
-Every ping waits here from the moment it is decoded until its batch is committed; its answer leaves after that.
+Every ping waits here from the moment it is decoded until its batch is durable; its answer leaves after that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from ..metrics import Tally
 from ..store.connection import StoreUnavailable
 from ..store.encoding import row_key
 from ..store.writer import Written
+from .failover import Failover, Writer
 from .pending import Pending, Waiter
 from .reasons import Reason, Refused
 
@@ -30,18 +30,8 @@ _STOPPED: Final = "this server stopped; send the ping again"
 _ANSWERS_AT_ONCE: Final = 250
 _Told = TypeVar("_Told")
 _NONE_REFUSED: Final[Mapping[int, Refused]] = {}
-# A write whose connection was cut ends with the next turn of the loop; one that has none yet does not.
-_CUT_S: Final = 0.1
-
-
-class Writer(Protocol):
-    """What stores a batch: `callhome.store.writer.BatchWriter`."""
-
-    def write(self, rows: Sequence[bytes], *, replay: bool = False) -> Awaitable[Written]:
-        """Return once the rows are committed, or raise `StoreUnavailable` where that is not known."""
-
-    def terminate(self) -> None:
-        """Cut the connection, so that a running write ends."""
+# Nothing was refused: what is in the spool meets PostgreSQL later.
+_SPOOLED: Final = Written()
 
 
 @dataclass(eq=False, slots=True)
@@ -54,7 +44,7 @@ class _Committer:
 
 
 class GroupCommit:
-    """Collects rows and writes them batch by batch, as many at a time as there are ``writers``.
+    """Collects rows and writes them batch by batch through ``failover``, as many at a time as there are ``writers``.
 
     One writer takes whatever waits; each further one steps in only where `CROWD` rows wait more, so that batches stay
     as large as the load makes them. Bounds: ``pending_pings`` rows and ``pending_bytes`` bytes wait here at most,
@@ -70,7 +60,7 @@ class GroupCommit:
         pending_pings: int,
         pending_bytes: int,
         batch_pings: int,
-        commit_s: float,
+        failover: Failover,
     ) -> None:
         self._committers = [_Committer(writer, max(1, CROWD * place)) for place, writer in enumerate(writers)]
         self._sleeping: list[_Committer] = []  # the one with the least to wait for last
@@ -78,7 +68,7 @@ class GroupCommit:
         self._pending_pings = pending_pings
         self._pending_bytes = pending_bytes
         self._batch_pings = batch_pings
-        self._commit_s = commit_s
+        self._failover = failover
         self._pending = Pending()
         self._waiting_bytes = 0
         self._idle = asyncio.Event()
@@ -132,16 +122,19 @@ class GroupCommit:
     async def stop(self, within_s: float) -> None:
         """Take no more, write what waits for up to ``within_s`` seconds, fail the rest. Idempotent.
 
-        Cancelling it fails what still waits.
+        Half of that time is for the spool, where there is one. Cancelling it fails what still waits.
         """
         self._stopping = True
         try:
-            async with asyncio.timeout(within_s):
-                await self._idle.wait()
-        except TimeoutError:
-            logger.warning(
-                "stopped with %d pings not stored; their senders are told to send again", self._tally.pending
-            )
+            if self._failover.has_spool and not await self._is_idle(within_s / 2):
+                self._failover.go_away("this server stops, and the database is slow")
+                for committer in self._committers:
+                    committer.writer.terminate()
+            if not await self._is_idle(within_s / 2 if self._failover.has_spool else within_s):
+                logger.warning(
+                    "stopped with %d pings not stored; their senders are told to send again",
+                    self._tally.pending,
+                )
         finally:
             tasks, self._tasks = self._tasks, []
             for task, committer in zip(tasks, self._committers, strict=False):
@@ -150,6 +143,14 @@ class GroupCommit:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._fail(self._pending.take(self._pending_pings), Reason.STOPPING, _STOPPED)
         await asyncio.gather(*self._answering)
+
+    async def _is_idle(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _sleep(self, committer: _Committer) -> None:
         committer.awake.clear()
@@ -169,7 +170,7 @@ class GroupCommit:
         batch = self._pending.take(self._batch_pings)
         begun_s = time.monotonic()
         try:
-            written = await self._write(writer, batch.rows)
+            written = await self._failover.write(writer, batch.rows)
         except StoreUnavailable as error:
             # All that came meanwhile has waited for the same: so nobody waits longer than commit_s.
             logger.error("%d pings could not be stored: %s", self._tally.pending, error)
@@ -184,38 +185,19 @@ class GroupCommit:
             logger.exception("%d pings could not be stored", len(batch.rows))
             self._fail(batch, Reason.INTERNAL_ERROR, "the ping could not be stored; send it again later")
         else:
-            self._count(batch, written, time.monotonic() - begun_s)
-            self._answer(batch, written)
-
-    async def _write(self, writer: Writer, rows: list[bytes]) -> Written:
-        """Write until it is settled, for up to ``commit_s``: an unknown outcome is settled by writing again."""
-        give_up_s = time.monotonic() + self._commit_s
-        pause_s = 0.05
-        replay = False
-        while True:
-            task = asyncio.ensure_future(writer.write(rows, replay=replay))
-            try:
-                done, _ = await asyncio.wait({task}, timeout=max(0.1, give_up_s - time.monotonic()))
-                if not done:
-                    await _cut(writer, task)
-                return await task
-            except asyncio.CancelledError:
-                writer.terminate()  # nothing is in doubt for a client: it is told to send again
-                task.cancel()
-                raise
-            except StoreUnavailable:
-                if time.monotonic() + pause_s > give_up_s:
-                    raise
-                await asyncio.sleep(random.uniform(0, pause_s))
-                pause_s, replay = min(pause_s * 2, 1.0), True
+            self._release(batch)
+            if written is None:
+                self._answer(batch, _SPOOLED)
+            else:
+                self._count(batch, written, time.monotonic() - begun_s)
+                self._answer(batch, written)
 
     def _count(self, batch: Pending, written: Written, took_s: float) -> None:
-        self._release(batch)
         tally = self._tally
-        tally.stored += written.stored
+        tally.stored_by_product += written.by_product
         tally.duplicates += written.duplicates
-        tally.batches += 1
-        tally.commit_s += took_s
+        tally.batch_pings.observe(len(batch.rows))
+        tally.commits.observe(took_s)
         self.on_commit()
 
     def _release(self, batch: Pending) -> None:
@@ -248,8 +230,7 @@ class GroupCommit:
                     for i, row in enumerate(mine)
                     if row_key(row) in written.refused
                 }
-                if refused:
-                    self._tally.refuse(Reason.REFUSED_BY_STORE, len(refused))
+                self._tally.quarantined += len(refused)
             _tell(waiter.settled, refused)
             first += count
             if place % _ANSWERS_AT_ONCE == _ANSWERS_AT_ONCE - 1:
@@ -261,16 +242,6 @@ class GroupCommit:
             self._tally.refuse(reason, len(batch.rows))
         for waiter in batch.waiters:
             _tell(waiter.failed, Refused(reason, message))
-
-
-async def _cut(writer: Writer, task: asyncio.Future[Written]) -> None:
-    """End a write. Never by cancelling a COMMIT: the connection is cut, and the outcome unknown."""
-    writer.terminate()
-    if not (await asyncio.wait({task}, timeout=_CUT_S))[0]:
-        task.cancel()
-        # To its end: what it still does to the writer's connection must not meet the next write.
-        await asyncio.wait({task}, timeout=_CUT_S)
-        raise StoreUnavailable("no connection could be made in time")
 
 
 def _tell(told: Callable[[_Told], None], what: _Told) -> None:

@@ -34,6 +34,19 @@ class IngestConfig:
     legacy_fields: Mapping[str, str]
     legacy_always_ok: bool
 
+    # Of one install, in the long run and at once; of one network, installs within an hour; of all, pings a second. The
+    # settings' table gives the reasons. 0 is no limit (but for the burst).
+    install_pings_s: float = 1.0
+    install_burst: int = 1_000
+    prefix_installs: int = 2_000
+    pings_per_s: int = 0
+    # Installs that are remembered for an hour, of all networks together; see ``ceiling.py`` for the memory. At nine in
+    # the morning one replica sees a tenth of that in a minute.
+    tracked_installs: int = 500_000
+    # Connections beyond the bound that are accepted a second, to be told 503: one takes some 30 µs, all together 1.5 %
+    # of a core. The others wait in the kernel's backlog.
+    turned_away_s: int = 500
+
     # For several processes on one port, the kernel spreading new connections over them.
     reuse_port: bool = False
     # A burst at nine in the morning waits in the kernel instead of being refused; Linux' own maximum

@@ -6,6 +6,7 @@ Here the install id, the license key and the address end: what goes on is keyed 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -15,6 +16,8 @@ import msgspec
 from ..pseudonyms import INSTALL, LICENSE, WEAK, keyed, last4, license_key
 from ..store.encoding import encode_row
 from ..store.ids import DAYS_BACK, new_id
+from .admission import Admission
+from .ceiling import Ceiling
 from .model import EVENT_CODES, Ping
 from .reasons import Reason, Refused
 
@@ -30,29 +33,45 @@ _NO_LICENSE: Final = (None, None)
 class Enricher:
     """Makes rows of pings. ``product_ids`` is looked into at each ping, so it may change in place.
 
-    ``secret`` keys the hashes: with another one, every install is a new install.
+    ``secret`` keys the hashes: with another one, every install is a new install. ``admission`` judges each ping once
+    its install is known; without one, all are let in as verified.
     """
 
-    def __init__(self, secret: bytes, product_ids: Mapping[str, int]) -> None:
+    __slots__ = (
+        "_admit", "_admit_weak", "_hash_install", "_hash_license", "_hash_weak", "_known_license", "_product_ids",
+    )  # fmt: skip
+
+    def __init__(
+        self, secret: bytes, product_ids: Mapping[str, int], admission: Admission | None = None
+    ) -> None:
+        admission = admission or Admission(0, 1, Ceiling(0, 0))
+        self._admit, self._admit_weak = admission.admit, admission.admit_weak
         self._product_ids = product_ids
         self._hash_install = keyed(secret, INSTALL)
         self._hash_license = keyed(secret, LICENSE)
         self._hash_weak = keyed(secret, WEAK)
         self._known_license = lru_cache(maxsize=_KEYS)(self._license)
 
+    def admitting(self, admission: Admission) -> Enricher:
+        """Return the same enricher with an admission."""
+        other = copy(self)
+        other._admit, other._admit_weak = admission.admit, admission.admit_weak
+        return other
+
     def row(self, ping: Ping, address: str, country: str, now_s: float) -> bytes:
         """Return the first that :meth:`enrich` returns; raise what it raises."""
         return self.enrich(ping, address, country, now_s)[0]
 
     def enrich(
-        self, ping: Ping, address: str, country: str, now_s: float
+        self, ping: Ping, address: str, country: str, now_s: float, site: int = 0
     ) -> tuple[bytes, bytes, bytes | None]:
         """Return the ping as a row of PostgreSQL's binary COPY format (see ``store.encoding``), and its pseudonyms.
 
         These are the hashes of install and license, 16 bytes each, as the row has them; None without a license.
 
         ``address`` is the client's, used only where there is no install id; ``country`` is its alpha-2 code,
-        ``now_s`` the Unix time of receipt. Raises :class:`Refused` if the product is not registered.
+        ``now_s`` the Unix time of receipt, ``site`` what stands for the client's network (see ``ceiling``). Raises
+        :class:`Refused` if the product is not registered, or the install sends too much.
         """
         product = self._product_ids.get(ping.product)
         if product is None:
@@ -68,11 +87,14 @@ class Enricher:
                 at_ms = own_ms
         license, end = self._known_license(ping.license) if ping.license else _NO_LICENSE
         weak = ping.weak
-        install = (
-            self._weak_install(ping.license, address) if weak else self._hash_install(ping.install.encode())
-        )
+        if weak:
+            install = self._weak_install(ping.license, address)
+            verified = self._admit_weak(install, site, license)
+        else:
+            install = self._hash_install(ping.install.encode())
+            verified = self._admit(install, site, license)
         row = encode_row(
-            id, install, at_ms * 1000, product, ping.users, EVENT_CODES[ping.event], True, weak, country,
+            id, install, at_ms * 1000, product, ping.users, EVENT_CODES[ping.event], verified, weak, country,
             ping.version, ping.build or "", ping.os or "", ping.os_version or None, ping.arch or None,
             ping.locale or None, ping.channel or None, license, end,
             msgspec.json.encode(ping.extra) if ping.extra else None,

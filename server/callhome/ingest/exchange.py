@@ -1,6 +1,6 @@
 """A request and its answer: the named steps between, one class per route.
 
-    route → read body → decode → country → enrich → submit → (commit) → answer
+    route → read body → budget → decode → country → enrich (and admit) → submit → (commit) → answer
 
 The connection does the first two, and makes the exchange when the head is read; ``take()`` runs the steps to
 ``submit``; the group commit calls ``settled()`` or ``failed()``; the connection sends the answers in the
@@ -22,7 +22,6 @@ from .reasons import Reason, Refused
 if TYPE_CHECKING:
     from .connection import PingProtocol
     from .http import RequestReader
-    from .model import Ping
     from .pending import Waiter
 
 # Of a refused line, beside its text: an object of bytes (33), its number (28) and a place in a dict (up to 75).
@@ -102,6 +101,20 @@ class LivezExchange(Exchange):
         self.reply(self.connection.server.answers.render(200, TEXT, b"ok"))
 
 
+class ReadyzExchange(Exchange):
+    """``GET /readyz``: whether this server wants to be sent pings."""
+
+    __slots__ = ()
+    pings = 0
+
+    def take(self, request: RequestReader, body: bytes) -> None:
+        """Answer ``ready``, or 503 and why not, a line each."""
+        server = self.connection.server
+        problems = server.problems()
+        told = "".join(f"{problem}\n" for problem in problems) or "ready\n"
+        self.reply(server.answers.render(503 if problems else 200, TEXT, told.encode()))
+
+
 class PingExchange(Exchange):
     """``POST /v1/ping``: one ping; once it is durable, what there is to say to its sender, else 204.
 
@@ -112,11 +125,11 @@ class PingExchange(Exchange):
 
     def take(self, request: RequestReader, body: bytes) -> None:
         """Run the steps up to the submit; raise :class:`Refused`."""
-        self._submit(decode_ping(body), request.forwarded)
+        self._submit(body, request.forwarded)
 
     def take_body(self, body: bytes) -> None:
         """Do the same where the head is known to say nothing of where the request comes from."""
-        self._submit(decode_ping(body), b"")
+        self._submit(body, b"")
 
     def settled(self, refused: Mapping[int, Refused]) -> None:
         """The row is durable, or refused by the store."""
@@ -128,11 +141,15 @@ class PingExchange(Exchange):
             self.answer = answers.no_content if advice is None else answers.json_head + advice
             connection.flush()
 
-    def _submit(self, ping: Ping, forwarded: bytes) -> None:
+    def _submit(self, body: bytes, forwarded: bytes) -> None:
         connection = self.connection
         server = connection.server
-        address, country = connection.origin.of(forwarded)
-        row, install, license = server.enrich(ping, address, country, time())
+        if server.budget is not None:
+            server.budget.spend()
+        ping = decode_ping(body)
+        origin = connection.origin
+        address, country, site = (not forwarded and origin.own) or origin.of(forwarded)
+        row, install, license = server.enrich(ping, address, country, time(), site)
         self.advice = server.advise(ping.product, ping.version, ping.channel, license, install)
         server.submit_one(row, self)
 
@@ -148,9 +165,11 @@ class LegacyExchange(PingExchange):
         form = body if request.method == b"POST" else b""
         connection = self.connection
         server = connection.server
+        if server.budget is not None:
+            server.budget.spend()
         ping = decode_legacy(query, form, server.config.legacy_fields)
-        address, country = connection.origin.of(request.forwarded)
-        server.submit_one(server.enrich(ping, address, country, time())[0], self)
+        address, country, site = connection.origin.of(request.forwarded)
+        server.submit_one(server.enrich(ping, address, country, time(), site)[0], self)
 
     def settled(self, refused: Mapping[int, Refused]) -> None:
         """The row is durable, or refused by the store."""
@@ -162,7 +181,7 @@ class LegacyExchange(PingExchange):
     def failed(self, error: Refused) -> None:
         """Tell why in plain text; or ``OK``, if set so, but never where trying again helps."""
         server = self.connection.server
-        if server.config.legacy_always_ok and error.status < 500:
+        if server.config.legacy_always_ok and error.is_final:
             self.reply(server.answers.ok)
         else:
             self.reply(server.answers.refusal(error, text=True, headers=self.headers))
@@ -206,15 +225,18 @@ class BatchExchange(Exchange):
 
     def take(self, request: RequestReader, body: bytes) -> None:
         """Get in line for unpacking and decoding; raise :class:`Refused`."""
-        config = self.connection.server.config
-        if len(self.connection.server.turns) >= config.batches_waiting:
+        server = self.connection.server
+        config = server.config
+        if len(server.turns) >= config.batches_waiting:
             raise Refused(Reason.OVERLOADED, "too many batches at once, send it again later")
+        if server.budget is not None:
+            server.budget.spend()
         self._reserve(len(body))
         pieces = unpack(body, request.content_encoding == b"gzip", config.batch_unpacked_bytes)
         origin = self.connection.origin.of(request.forwarded)
-        self.connection.server.turns.join(self._steps(pieces, *origin))
+        server.turns.join(self._steps(pieces, *origin))
 
-    def _steps(self, pieces: Iterator[bytes], address: str, country: str) -> Iterator[None]:
+    def _steps(self, pieces: Iterator[bytes], address: str, country: str, site: int) -> Iterator[None]:
         """Run the steps up to the submit, a piece or a line at a time."""
         server = self.connection.server
         try:
@@ -223,11 +245,13 @@ class BatchExchange(Exchange):
             # The request as such was counted as one ping when it arrived.
             self._count = sum(map(bool, lines))
             server.tally.received += self._count - self.pings
+            if server.budget is not None:
+                server.budget.owe(max(0, self._count - self.pings))
             rows = []
             for number, line in enumerate(lines):
                 if line:
                     try:
-                        rows.append(server.enrich(decode_ping(line), address, country, time())[0])
+                        rows.append(server.enrich(decode_ping(line), address, country, time(), site)[0])
                         self._row_lines.append(number)
                     except Refused as error:
                         self._refuse_line(number, error)

@@ -2,9 +2,10 @@
 
 llhttp refuses by itself: Content-Length with Transfer-Encoding, two Content-Lengths or one that is no plain
 number, bare CR or LF, obs-fold, a space before the colon, control characters, unknown methods. Added here:
-two Hosts or none, versions other than 1.0 and 1.1, any Transfer-Encoding, POST without a length, bounds of
-URL and headers. Loosened: bytes of latin-1 in a URL, which old copies send raw, are read as if %-encoded.
-After an Upgrade (or ``Connection: close``) nothing more is read as a request: see RFC 9110, section 7.8.
+two Hosts or none, versions other than 1.0 and 1.1, other protocols of the same shape (RTSP), any Transfer-Encoding,
+POST without a length, bounds of URL and headers. Loosened: bytes of latin-1 in a URL, which old copies send raw, are
+read as if %-encoded. After an Upgrade (or ``Connection: close``) nothing more is read as a request: see RFC 9110,
+section 7.8.
 """
 
 from __future__ import annotations
@@ -56,9 +57,6 @@ _KINDS.update({name.title(): kind for name, kind in tuple(_KINDS.items())})
 _kind_of: Final = _KINDS.get
 
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
-# The request line, behind the empty lines that RFC 9112, section 2.2, asks to skip; and the rest of one.
-_FIRST_LINE: Final = re.compile(rb"[\r\n]*[^\r\n]*")
-_REST_OF_LINE: Final = re.compile(rb"[^\r\n]*")
 
 
 class _EndedError(Exception):
@@ -73,12 +71,12 @@ class RequestReader:
     headers joined, ``expect`` the Expect header (``100-continue``: the client waits for that). ``ended`` says
     that no further request is read; whoever owns the reader may set it.
 
-    Memory: url_bytes + header_bytes + PIECE_BYTES, and the one body that ``on_head`` let pass.
+    Memory: 2 × (url_bytes + header_bytes + PIECE_BYTES), and the one body that ``on_head`` let pass.
     """
 
     __slots__ = (
-        "_body", "_feed", "_head_fed_bytes", "_header_bytes", "_header_bytes_max", "_hosts", "_in_line", "_parser",
-        "_raw_bytes", "_sink", "_transfer", "_unusual", "_url_bytes_max",
+        "_body", "_fed", "_feed", "_head_fed_bytes", "_header_bytes", "_header_bytes_max", "_hosts", "_line_end",
+        "_parser", "_raw_bytes", "_sink", "_skipped", "_transfer", "_unusual", "_url_bytes_max",
         "content_encoding", "content_type", "ended", "expect", "forwarded", "keep_alive", "length", "method",
         "phase", "upgrade", "url", "version",
     )  # fmt: skip
@@ -91,7 +89,7 @@ class RequestReader:
         self._feed = self._parser.feed_data
         self._body: bytes | bytearray = b""  # joined as it comes: many short parts would take far more
         self._raw_bytes = 0
-        self._in_line = False  # whether a request line has begun and not ended
+        self._fed = b""  # the piece at hand, and those before it that a head at hand began in
         self.phase = IDLE
         self.ended = False
         self._reset()
@@ -115,19 +113,22 @@ class RequestReader:
         """Whether the client is told explicitly that the connection stays (RFC 9112, appendix C.2.2)."""
         return self.version == "1.0"
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, *, as_it_is: bool = False) -> None:
         """Read at most ``PIECE_BYTES``; raise :class:`Refused`, or whatever the sink raised.
 
-        After that, and whenever it has ``ended``, bytes are ignored.
+        After that, and whenever it has ``ended``, bytes are ignored. ``as_it_is``: there is nothing to escape in them.
         """
-        if self.ended:
+        if not as_it_is and not data.isascii():
+            self._feed_lines(data)
             return
-        if self._raw_bytes:
+        if self.ended or self._raw_bytes:
             self._feed_raw(data)
             return
-        fed, before = data, self.phase
-        if not data.isascii() and (line := self._line_of(data, before)):
-            data = _HIGH.sub(_escape, line[0]) + data[line.end() :]
+        if not self._fed:
+            # Where in it the last request line ends; how much body follows on that head, or on the begin.
+            self._line_end = -1
+            self._skipped = self.length - len(self._body) if self.phase == BODY else 0
+        self._fed += data
         try:
             self._feed(data)
         except HttpParserUpgrade as upgrade:
@@ -142,26 +143,33 @@ class RequestReader:
                 self.ended = True
                 raise Refused(Reason.MALFORMED_HTTP, f"expected HTTP/1.1: {error}") from None
         if self.phase == HEAD:
-            # What llhttp has not handed over yet, part of a name or value, counts as well.
-            # The first piece of a head may begin with another request, hence the one piece more.
-            self._head_fed_bytes += len(fed)
-            line = self._line_of(fed, before)
-            self._in_line = line is not None and line.end() == len(fed)
+            # What llhttp has not handed over yet counts as well. A head's first piece may begin with another request.
+            self._head_fed_bytes += len(data)
             if self._head_fed_bytes > self._url_bytes_max + self._header_bytes_max + PIECE_BYTES:
                 self.ended = True
                 raise _header_too_large(self._header_bytes_max)
+        else:
+            self._fed = b""
 
-    def _line_of(self, data: bytes, phase: int) -> re.Match[bytes] | None:
-        """Return what ``data`` begins with of a request line, if it came in a phase where it may."""
-        if phase == IDLE:
-            return _FIRST_LINE.match(data)
-        return _REST_OF_LINE.match(data) if phase == HEAD and self._in_line else None
+    def _feed_lines(self, data: bytes) -> None:
+        """Feed line by line, and body by body, so that it is known what is a request line, and escape that."""
+        while data and not self.ended:
+            in_body = self.phase == BODY
+            size = max(1, self.length - len(self._body)) if in_body else data.find(b"\n") + 1 or len(data)
+            part, data = data[:size], data[size:]
+            self.feed(_HIGH.sub(_escape, part) if not in_body and self._in_line else part, as_it_is=True)
+
+    @property
+    def _in_line(self) -> bool:  # whether a request line begins, has no URL yet, or has not ended behind it
+        return (
+            self.phase == IDLE or b"\n" not in self._fed[self._fed.rfind(b" " + self.url) :] or not self.url
+        )
 
     def close(self) -> None:
         """Let go of the parser and what it refers to; the reader is of no use afterwards."""
         self.ended = True
         del self._feed, self._parser
-        self._body = b""
+        self._body = self._fed = b""
 
     # What llhttp calls, in this order.
 
@@ -176,8 +184,7 @@ class RequestReader:
         """A part of the URL, most often all of it."""
         self.url += url
         if len(self.url) > self._url_bytes_max:
-            message = f"expected a URL of at most {self._url_bytes_max} bytes"
-            raise Refused(Reason.URL_TOO_LONG, message)
+            raise Refused(Reason.URL_TOO_LONG, f"expected a URL of at most {self._url_bytes_max} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header; trailing spaces are still there."""
@@ -211,6 +218,12 @@ class RequestReader:
         parser = self._parser
         self.method = parser.get_method()
         self.keep_alive = keep_alive = parser.should_keep_alive()
+        fed, begins = self._fed, self._skipped
+        if self._line_end >= 0:
+            begins += fed.find(b"\r\n\r\n", self._line_end) + 4
+        self._line_end = end = fed.find(b"\r\n", begins)
+        if not fed.endswith(b" HTTP/1.1", begins, end):
+            self._check_protocol(begins)
         if self._header_bytes > self._header_bytes_max:
             raise _header_too_large(self._header_bytes_max)
         if self._unusual or self._hosts != 1 or not keep_alive:
@@ -219,6 +232,7 @@ class RequestReader:
             if self.method == b"POST":
                 raise Refused(Reason.LENGTH_REQUIRED, "expected Content-Length")
             self.length = 0
+        self._skipped = self.length
         self.phase = BODY
         self._sink.on_head(self)
 
@@ -238,6 +252,14 @@ class RequestReader:
         else:
             self._complete()
 
+    def _check_protocol(self, begins: int) -> None:
+        """Refuse RTSP, which llhttp takes for HTTP without telling: look at what stands behind the URL."""
+        url = b" %b " % self.url
+        end = self._fed.find(url, begins) + len(url)
+        if self._fed[end:].lstrip(b" ").startswith(b"RTSP/"):
+            raise Refused(Reason.MALFORMED_HTTP, "expected HTTP, not RTSP")
+        self._line_end = self._fed.find(b"\r\n", end)
+
     def _check_unusual(self) -> None:
         """Check what most requests need not be checked for."""
         self.version = version = self._parser.get_http_version()
@@ -256,7 +278,7 @@ class RequestReader:
 
     def _feed_raw(self, data: bytes) -> None:
         """Take the body of a request with Upgrade, which llhttp leaves to its caller."""
-        if self._raw_bytes:
+        if self._raw_bytes and not self.ended:
             part = data[: self._raw_bytes]
             self.on_body(part)
             self._raw_bytes -= len(part)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
+from .ceiling import site_of
 from .config import Network
 
 # A chain of so many trusted proxies is a mistake or a forgery; one ingress behind one load balancer has two.
@@ -59,16 +60,13 @@ def unpack(packed: bytes) -> str:
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
-def client_address(peer: str, forwarded: bytes, trusted: TrustedProxies) -> str:
-    """Return the client's address, in its usual text.
+def client_address(peer: bytes, forwarded: bytes, trusted: TrustedProxies) -> bytes:
+    """Return the client's address, packed.
 
-    ``peer`` is the socket's address, ``forwarded`` all X-Forwarded-For values joined by commas.
+    ``peer`` is the socket's address, packed, ``forwarded`` all X-Forwarded-For values joined by commas.
     A hop that is no address, or is one too many, ends the walk: the last valid one counts, at first ``peer``.
-    What is not an address at all (a test's socket pair) is returned as it is.
     """
-    client = pack(peer)
-    if client is None:
-        return peer
+    client = peer
     if forwarded and client in trusted:
         for hop in reversed(forwarded.decode("latin-1").rsplit(",", MAX_HOPS)[-MAX_HOPS:]):
             packed = pack(hop)
@@ -77,26 +75,33 @@ def client_address(peer: str, forwarded: bytes, trusted: TrustedProxies) -> str:
             client = packed
             if packed not in trusted:
                 break
-    return unpack(client)
+    return client
 
 
 class Origin:
-    """Where the requests of one connection come from."""
+    """Where the requests of one connection come from.
 
-    __slots__ = ("_country", "_country_of", "_is_proxy", "_peer", "_trusted")
+    ``peer`` is the socket's address; what is no address at all (a test's socket pair) is taken as it is. ``own`` is
+    what :meth:`of` returned for the peer itself, None before.
+    """
+
+    __slots__ = ("_country_of", "_packed", "_peer", "_trusted", "own")
 
     def __init__(self, peer: str, trusted: TrustedProxies, country_of: Callable[[str], str]) -> None:
-        self._peer = client_address(peer, b"", trusted)
-        self._is_proxy = (pack(peer) or b"") in trusted
+        packed = pack(peer) or b""
+        self._peer = unpack(packed) if packed else peer
+        self._packed = packed if packed in trusted else b""  # only a proxy's is needed again
         self._trusted = trusted
         self._country_of = country_of
-        self._country = ""
+        self.own: tuple[str, str, int] | None = None
 
-    def of(self, forwarded: bytes) -> tuple[str, str]:
-        """Return address and country of a request's client; the peer's own country is looked up once."""
-        if forwarded and self._is_proxy:
-            address = client_address(self._peer, forwarded, self._trusted)
-            return address, self._country_of(address)
-        if not self._country:
-            self._country = self._country_of(self._peer)
-        return self._peer, self._country
+    def of(self, forwarded: bytes) -> tuple[str, str, int]:
+        """Return address, country and site of a request's client; the peer's own are looked up once."""
+        if forwarded and self._packed:
+            packed = client_address(self._packed, forwarded, self._trusted)
+            address = unpack(packed)
+            return address, self._country_of(address), site_of(packed)
+        own = self.own
+        if own is None:
+            own = self.own = self._peer, self._country_of(self._peer), site_of(pack(self._peer) or b"")
+        return own

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     CONTROL_CHARACTER = "control_character"
     BAD_ID = "bad_id"
     UNKNOWN_PRODUCT = "unknown_product"
+    # Admission
+    TOO_MANY_PINGS = "too_many_pings"
     # Store
     REFUSED_BY_STORE = "refused_by_store"
     OVERLOADED = "overloaded"
@@ -57,7 +59,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-# Statuses other than 400 (RFC 9110; 431: RFC 6585). 408 and 5xx invite a retry, the others do not.
+# Statuses other than 400 (RFC 9110; 429, 431: RFC 6585). 408, 429 and 5xx invite a retry, the others do not.
 _OTHER: Final = {
     Reason.URL_TOO_LONG: 414,
     Reason.HEADER_TOO_LARGE: 431,
@@ -71,6 +73,7 @@ _OTHER: Final = {
     Reason.TIMEOUT: 408,
     Reason.CLIENT_GONE: 408,
     Reason.TOO_MANY_LINES: 413,
+    Reason.TOO_MANY_PINGS: 429,
     Reason.REFUSED_BY_STORE: 422,
     Reason.OVERLOADED: 503,
     Reason.UNAVAILABLE: 503,
@@ -86,22 +89,34 @@ class Refused(CallhomeError):
 
     ``field`` is the wire name of the field at fault, ``offset`` the byte of the body (from 0) at which, give
     or take one, it stopped making sense; either is None where it does not apply. ``message`` says what was
-    expected and never repeats what the client sent.
+    expected and never repeats what the client sent. ``retry_after_s``: sending it again sooner is of no use.
     """
 
     def __init__(
-        self, reason: Reason, message: str, field: str | None = None, offset: int | None = None
+        self,
+        reason: Reason,
+        message: str,
+        field: str | None = None,
+        offset: int | None = None,
+        *,
+        retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
         self.offset = offset
+        self.retry_after_s = retry_after_s
 
     @property
     def status(self) -> int:
         """HTTP status of the reason."""
         return STATUS[self.reason]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same will be refused again, whenever it is sent."""
+        return self.status < 500 and self.status not in (408, 429)
 
     def to_dict(self) -> dict[str, str | int]:
         """Return ``reason``, ``field``, ``offset`` and ``message``, without those that do not apply."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .config import IngestConfig
-from .exchange import BatchExchange, Exchange, LegacyExchange, LivezExchange, PingExchange
+from .exchange import BatchExchange, Exchange, LegacyExchange, LivezExchange, PingExchange, ReadyzExchange
 from .http import RequestReader
 from .reasons import Reason, Refused
 
@@ -60,6 +60,7 @@ class Routes:
                 config.batch_body_s,
             ),
             b"/livez": Route(LivezExchange, (b"GET",), _ANY, _PLAIN, *small),
+            b"/readyz": Route(ReadyzExchange, (b"GET",), _ANY, _PLAIN, *small),
         }
         self._nowhere = Route(Exchange, (b"GET", b"POST"), _ANY, _PLAIN, *small)
 

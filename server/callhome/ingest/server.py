@@ -1,17 +1,20 @@
-"""The ingest listener: binds, counts connections, keeps the clock, enforces deadlines, drains."""
+"""The ingest listener: counts connections, keeps the clock, enforces deadlines, drains."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from .admission import Admission, Budget
 from .answers import Answers
+from .ceiling import Ceiling
 from .config import IngestConfig
 from .connection import PingProtocol
+from .door import Door
 from .exchange import Commit, PingExchange
 from .heads import KnownHeads
 from .proxies import TrustedProxies
@@ -46,12 +49,21 @@ class IngestServer:
     stops accepting, answers what was asked and closes everything within ``config.drain_s``; cancelling the
     leaving cuts what is left. Leaving twice is the same as once.
 
-    ``port`` is the one that is listened on; asked for 0, the one the system gave.
+    ``port`` is the one that is listened on; asked for 0, the one the system gave. ``ready`` returns why the server as a
+    whole is not ready, for ``/readyz``; whoever has reasons sets it.
 
     What connections use: ``clock_s`` (the loop's time at the last sweep), ``answers``, ``routes``, the steps
-    ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``tally``, ``call_soon``, ``turns`` for batches, and
-    ``batch_bytes``, what these have set aside.
+    ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``budget``, None where there is none, ``tally``,
+    ``call_soon``, ``turns`` for batches, and ``batch_bytes``, what these have set aside.
     """
+
+    # Each ping asks for a dozen of them, and a dict of more than thirty attributes is slow.
+    __slots__ = (
+        "_all_gone", "_door", "_logged_s", "_loop", "_soon", "_timer", "_unlogged",
+        "admission", "advise", "advisor", "answers", "batch_bytes", "budget", "call_soon", "clock_s", "commit",
+        "config", "connections", "country_of", "enrich", "heads", "is_stopping", "pipeline", "port", "ready", "routes",
+        "submit_one", "tally", "trusted", "turns",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,7 +79,10 @@ class IngestServer:
         self.commit = commit
         self.pipeline = config.pipeline
         self.country_of: Callable[[str], str] = countries.country_of
-        self.enrich = enricher.enrich
+        self.admission = _admission(config, advisor)
+        self.enrich = enricher.admitting(self.admission).enrich
+        self.budget = Budget(config.pings_per_s) if config.pings_per_s else None
+        self.ready: Callable[[], Sequence[str]] = lambda: ()
         self.advisor = advisor
         self.advise = advisor.advise
         self.submit_one = commit.submit_one
@@ -81,7 +96,7 @@ class IngestServer:
         self.port = config.port
         self.clock_s = 0.0
         self.is_stopping = False
-        self._listener: asyncio.Server | None = None
+        self._door = Door(lambda: PingProtocol(self), config)
         self._timer: asyncio.TimerHandle | None = None
         self._all_gone: asyncio.Event = asyncio.Event()
         self._logged_s = -inf
@@ -94,17 +109,11 @@ class IngestServer:
         self._loop = loop
         self._sweep()
         try:
-            self._listener = await loop.create_server(
-                lambda: PingProtocol(self),
-                self.config.host or None,
-                self.config.port,
-                backlog=self.config.backlog,
-                reuse_port=self.config.reuse_port or None,
-            )
+            await self._door.open()
         except BaseException:
             self._stop_sweeping()
             raise
-        self.port = int(self._listener.sockets[0].getsockname()[1])
+        self.port = self._door.port
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -138,8 +147,7 @@ class IngestServer:
     def stop_accepting(self) -> None:
         """Stop listening, close idle connections; further answers are each connection's last. Idempotent."""
         self.is_stopping = True
-        if self._listener is not None:
-            self._listener.close()
+        self._door.close()
         for connection in tuple(self.connections):
             connection.stop()
 
@@ -151,12 +159,20 @@ class IngestServer:
             refused = Refused(Reason.STOPPING, "shutting down, try again")
         elif len(self.connections) >= self.config.connections:
             refused = Refused(Reason.OVERLOADED, "too many connections, try again later")
+            self._door.turn_away()
         else:
             refused = None
         if len(self.connections) >= self.config.connections + TURNED_AWAY:
             connection.abort()
         self.connections.add(connection)
         return refused
+
+    def problems(self) -> Sequence[str]:
+        """Return why no pings should be sent here, for ``/readyz``; nothing where they should."""
+        problems = list(self.ready())
+        if self.is_stopping and "stopping" not in problems:
+            problems.insert(0, "stopping")
+        return problems
 
     def dismiss(self, connection: PingProtocol) -> None:
         """Forget a connection that is gone."""
@@ -202,6 +218,7 @@ class IngestServer:
         now_unix_s = time.time()
         self.answers.refresh(now_unix_s)
         self.advisor.refresh(now_unix_s)
+        self.admission.refresh(now_unix_s)
         for connection in tuple(self.connections):
             if connection.deadline_s <= now_s or connection.write_deadline_s <= now_s:
                 connection.expire()
@@ -209,3 +226,8 @@ class IngestServer:
     def _stop_sweeping(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _admission(config: IngestConfig, advisor: Advisor) -> Admission:
+    ceiling = Ceiling(config.prefix_installs, config.tracked_installs)
+    return Admission(config.install_pings_s, config.install_burst, ceiling, advisor.knows_license)

@@ -157,6 +157,16 @@ def readable_file(value: object) -> Path:
     return path
 
 
+def own_folder(value: object) -> Path:
+    """A folder that is there, or whose parent is: then it is made when it is needed."""
+    path = value if isinstance(value, Path) else Path(text_of(value))
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{str(path)!r} is no folder")
+    if not path.exists() and not path.absolute().parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.absolute().parent)!r} to make {path.name!r} in")
+    return path.absolute()
+
+
 def no_truth(value: object) -> object:
     """Refuse ``true`` where a number is meant: Python would take it for 1."""
     if isinstance(value, bool):

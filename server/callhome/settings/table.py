@@ -27,6 +27,7 @@ Paths = Annotated[tuple[str, ...], PlainValidator(kinds.paths)]
 Hosts = Annotated[tuple[str, ...], PlainValidator(kinds.hosts)]
 Fields = Annotated[Mapping[str, str], PlainValidator(kinds.fields)]
 File = Annotated[Path, PlainValidator(kinds.readable_file)]
+Folder = Annotated[Path, PlainValidator(kinds.own_folder)]
 Smtp = Annotated[mail.SmtpUrl, PlainValidator(mail.smtp_url)]
 Address = Annotated[str, PlainValidator(mail.mail_address)]
 WebUrl = Annotated[str, PlainValidator(mail.web_url)]
@@ -116,6 +117,14 @@ class Settings(SecretSettings):
         "uvloop or asyncio",
         "The event loop. `asyncio` is slower, and there to tell whether a fault is uvloop's.",
     )
+    workers: Whole = _number(
+        1,
+        (1, 256),
+        "processes",
+        "Processes that `callhome serve` runs on this machine, on the same ports (Linux only). Each is a replica with "
+        "a folder of its own in SPOOL_DIR, and keeps to all other settings by itself. Not more than there are cores.",
+        "One takes some 60,000 pings a second, more than most have, and leaves the other cores to PostgreSQL.",
+    )
     legacy_paths: Paths = _setting(
         (),
         "paths, comma separated, such as /ping.php,/check/version",
@@ -161,6 +170,38 @@ class Settings(SecretSettings):
         "Pings in one commit at most; what is above it goes into the next.",
         "COPY was measured to be as fast from 500 rows on, and a refused row is found by halving the batch.",
     )
+    pings_per_s: Whole = _number(
+        0,
+        (0, 10_000_000),
+        "pings a second",
+        "What one replica takes in, of all clients together; what comes beyond it is answered with 503 before it is "
+        "looked at. 0: as much as it can.",
+        "0: what waits for its commit is bounded anyway. It is there for a database that others need, too.",
+    )
+    install_pings_s: Number = _number(
+        1.0,
+        (0, 1_000),
+        "pings a second",
+        "What one install may send in the long run; what comes beyond it is answered with 429 and Retry-After. Requests "
+        "without an install id are not limited. 0: no install is.",
+        "A product pings once a day, or every few minutes; one a second is a program that has gone wild.",
+    )
+    install_burst: Whole = _number(
+        1_000,
+        (1, 1_000_000),
+        "pings",
+        "How many pings an install may send at once, before INSTALL_PINGS_S counts (give or take a sixty-fourth).",
+        "Three pings a day, kept for a year without a network, come at once; so does a ping that is repeated in vain.",
+    )
+    prefix_installs: Whole = _number(
+        2_000,
+        (0, 1_000_000),
+        "installs",
+        "Installs of one network (/24 of IPv4, /56 of IPv6) within a clock hour that count at once, for each replica. "
+        "Those beyond are stored, but unverified, and count once they ping on a second day, or with a registered "
+        "license. 0: no ceiling.",
+        "A large office at nine in the morning stays below it; who invents installs moves no number by more.",
+    )
     header_s: Number = _number(
         10.0,
         (0.1, 60),
@@ -188,6 +229,34 @@ class Settings(SecretSettings):
         "seconds",
         "How long a commit may take before its pings are answered with 503.",
         "A commit takes milliseconds; most clients give up at 15 or 30 s, and ought to hear it before.",
+    )
+    spool_dir: Folder | None = _setting(
+        None,
+        "the path of a folder, or of one to be made in a folder that is there",
+        "Where pings are kept while the database is away or slow, and what ingest must know of it. On a disk that "
+        "outlives the process, and for one server alone. Without it, pings get 503 while the database is away, and the "
+        "server does not start without it.",
+    )
+    spool_bytes: Whole = _number(
+        10 * 2**30,
+        (2**20, 2**50),
+        "bytes",
+        "Size of the spool at most; then pings get 503 and Retry-After.",
+        "Some 30 million pings of usual size: four hours at 2,000 a second.",
+    )
+    spool_disk_percent: Whole = _number(
+        90,
+        (1, 100),
+        "percent",
+        "How full the spool's disk may be, with all that others have on it; then pings get 503 and Retry-After.",
+        "File systems get slow, and others fail, when the last tenth is taken.",
+    )
+    spool_after_s: Number = _number(
+        2.0,
+        (0.05, 60),
+        "seconds",
+        "How long a commit may take before its pings are spooled, and those after it.",
+        "A commit takes milliseconds; most clients wait at least 3 s for an answer.",
     )
     stop_s: Number = _number(
         20.0,

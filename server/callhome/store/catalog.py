@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+import asyncpg
+
 from ..persistent import Persistent, cut_after
 from . import licenses, notices, products, releases
-from .connection import Connection, connect
+from .catalog_cache import CatalogCache
+from .connection import Connection, StoreUnavailable, connect
 
 if TYPE_CHECKING:
     from ..licenses.model import Terms
     from ..releases.model import Notice, Release
+
+logger = logging.getLogger(__name__)
 
 # A notification can be lost with its connection in ways that only time tells.
 _REFRESH_S: Final = 10.0
@@ -44,12 +50,13 @@ class Advised(Protocol):
 class Catalog:
     """What ingest must know. ``product_ids`` maps the keys of products to numbers, and changes in place.
 
-    An async context manager; it is filled when entered, and keeps what it has while the database is away. `advise`
-    names whom to tell of everything else, before it is entered.
+    An async context manager; it is filled when entered, and keeps what it has while the database is away. With a
+    ``cache`` it can be filled from there too. `advise` names whom to tell of everything else, before it is entered.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, cache: CatalogCache | None = None) -> None:
         self._dsn = dsn
+        self._cache = cache
         self._ids: dict[str, int] = {}
         self.product_ids: Mapping[str, int] = MappingProxyType(self._ids)
         self._advised: Advised | None = None
@@ -62,14 +69,33 @@ class Catalog:
         self._advised = advised
 
     async def __aenter__(self) -> Self:
-        """Fill it, then follow changes. Raises `StoreUnavailable` and what asyncpg raises. Cancelling it: neither."""
-        connection = await connect(self._dsn, "catalogue")
+        """Fill it, then follow changes. Raises `StoreUnavailable` and what asyncpg raises. Cancelling it: neither.
+
+        Where the database is away, what was cached last will do; then only `StoreUnavailable` is raised.
+        """
         try:
-            await self._refresh(connection)
-        finally:
-            connection.terminate()
+            connection = await connect(self._dsn, "catalogue")
+            try:
+                await self._refresh(connection)
+            finally:
+                connection.terminate()
+        except (StoreUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if self._cache is None or not self._fill_from(self._cache):
+                raise
         await self._session.__aenter__()
         return self
+
+    def _fill_from(self, cache: CatalogCache) -> bool:
+        basics = cache.load_basics()
+        if basics is None:
+            return False
+        self._ids.update(basics.products)
+        if self._advised is not None:
+            self._advised.set_releases(basics.releases)
+            self._advised.set_notices(basics.notices)
+            self._advised.set_licenses(cache.load_licenses())
+        logger.warning("the database is away: %d products are known from before", len(basics.products))
+        return True
 
     async def __aexit__(self, *_: object) -> None:
         """Stop following. Cancelling it stops all the same."""
@@ -105,16 +131,24 @@ class Catalog:
             self._ids.update(found)
             for gone in self._ids.keys() - found.keys():
                 del self._ids[gone]
-            if self._advised is None:
-                return
-            self._advised.set_releases(await releases.current(connection))
-            self._advised.set_notices(await notices.current(connection))
+            found_releases = await releases.current(connection)
+            found_notices = await notices.current(connection)
+        if self._advised is not None:
+            self._advised.set_releases(found_releases)
+            self._advised.set_notices(found_notices)
+        if self._cache is not None:
+            await self._cache.save_basics(self._ids, found_releases, found_notices)
         begun_s = time.monotonic()
         if begun_s >= max(self._licenses_due_s, self._licenses_free_s):
-            self._licenses_due_s = begun_s + _LICENSES_REFRESH_S  # sooner, if a change is told meanwhile
-            with cut_after(connection, _LICENSES_QUERY_S):
-                self._advised.set_licenses(
-                    {key_hash: terms async for key_hash, terms in licenses.load_terms(connection)}
-                )
-            ended_s = time.monotonic()
-            self._licenses_free_s = ended_s + _LICENSES_PAUSE_SHARE * (ended_s - begun_s)
+            await self._refresh_licenses(connection, begun_s)
+
+    async def _refresh_licenses(self, connection: Connection, begun_s: float) -> None:
+        self._licenses_due_s = begun_s + _LICENSES_REFRESH_S  # sooner, if a change is told meanwhile
+        with cut_after(connection, _LICENSES_QUERY_S):
+            found = {key_hash: terms async for key_hash, terms in licenses.load_terms(connection)}
+        if self._advised is not None:
+            self._advised.set_licenses(found)
+        if self._cache is not None:
+            await self._cache.save_licenses(found)
+        ended_s = time.monotonic()
+        self._licenses_free_s = ended_s + _LICENSES_PAUSE_SHARE * (ended_s - begun_s)

@@ -11,7 +11,8 @@ their ``*_recv`` functions (big-endian; dates and timestamps count from 2000-01-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Final
@@ -29,6 +30,7 @@ _NULL_LICENSE_AND_EXTRA: Final = 3 * _NULL
 # weak.
 _FIXED: Final = Struct(">h i16s i16s iq ii ii ii ih i? i?")
 _KEY: Final = slice(0, 42)  # field count, id and install, each with its length
+_PRODUCT: Final = slice(66, 70)
 _DAY_US: Final = 86_400_000_000
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 _EPOCH_DAYS: Final = 10_957
@@ -104,6 +106,12 @@ def row_key(row: bytes) -> bytes:
 def row_id(row: bytes) -> bytes:
     """Return the 16 bytes of a row's ``id``."""
     return row[6:22]
+
+
+def by_product(rows: Iterable[bytes]) -> Counter[int]:
+    """Return how many of the rows each product has, by its number."""
+    found = Counter([row[_PRODUCT] for row in rows])
+    return Counter({int.from_bytes(number, "big"): count for number, count in found.items()})
 
 
 def without_twins(rows: Sequence[bytes]) -> list[bytes]:

@@ -11,13 +11,26 @@ import asyncpg
 
 from ..errors import CallhomeError
 from . import partitions
-from .connection import Connection, connect, where
+from .connection import Connection, StoreUnavailable, connect, where
 
 # Taken by whoever applies the schema or changes partitions; any number that no other program uses.
 SCHEMA_LOCK: Final = 0x63616C6C_00000001
 MIN_SERVER: Final = 15
 # Another replica that applies the schema holds the lock for about a second; partitions of a year take longer.
 _UPGRADE_LOCK_MS: Final = 60_000
+# Reading a setting takes a millisecond.
+_ANSWER_S: Final = 5.0
+
+
+async def prepare(dsn: str, *, allow_fsync_off: bool) -> None:
+    """Make sure that the database may be written to by this version: it is durable, and its schema is this one's.
+
+    Raises `StoreUnavailable` where it is away, `CallhomeError` where somebody must do something. Cancelling it rolls it
+    back.
+    """
+    if not allow_fsync_off:
+        await require_durable(dsn)
+    await upgrade(dsn, always=False)
 
 
 async def upgrade(dsn: str, *, always: bool = True) -> None:
@@ -37,6 +50,8 @@ async def upgrade(dsn: str, *, always: bool = True) -> None:
             "It must own callhome's tables, and may create some: GRANT CREATE ON SCHEMA public, or make it the owner"
         ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if connection.is_closed():
+            raise StoreUnavailable(f"the database went away while the schema was applied: {error}") from error
         raise CallhomeError(f"the schema could not be applied, nothing was changed: {error}") from error
     finally:
         connection.terminate()
@@ -62,10 +77,15 @@ async def require_durable(dsn: str) -> None:
     connection = await connect(dsn, "upgrade")
     try:
         found = await connection.fetch(
-            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY 1"
+            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY 1",
+            timeout=_ANSWER_S,
         )
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StoreUnavailable(
+            f"the PostgreSQL at {where(dsn)} does not answer: {error or 'in time'}"
+        ) from error
     finally:
-        await connection.close()
+        connection.terminate()
     if found:
         off = " and ".join(f"{row['name']} = off" for row in found)
         raise CallhomeError(

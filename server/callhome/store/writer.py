@@ -2,13 +2,15 @@
 
 Each attempt is one transaction that stores rows and says so in ``batch``, under an id of its own. So a
 row always belongs to the batch that stored it, and an attempt whose COMMIT was never answered is settled by
-writing the same rows again: those that were stored keep their batch, the others join the new one.
+writing the same rows again: those that were stored keep their batch, the others join the new one. Who keeps the
+ids of such attempts is told which rows those were, so that they count as stored and not as duplicates.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +19,7 @@ from uuid import UUID
 import asyncpg
 
 from .connection import Connection, StoreUnavailable, connect
-from .encoding import PING_COLUMNS, copy_payload, row_id, row_key, without_twins
+from .encoding import PING_COLUMNS, by_product, copy_payload, row_id, row_key, without_twins
 from .ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -28,14 +30,20 @@ _LOST: Final = (
     *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
 )
 # Classes of SQLSTATE: what they mean for the rows at hand.
-_ROW_CLASSES: Final = ("22", "23")  # data exception, constraint violation: one of the rows is at fault
+# Data exception, constraint violation, program limit exceeded: one of the rows is at fault.
+_ROW_CLASSES: Final = ("22", "23", "54")
 _AGAIN_CLASSES: Final = ("40",)  # serialization failure, deadlock: the same rows may go through
 # A deadlock is resolved at once by the loser's retry; more than this in a row is something else.
 _AGAIN_TRIES: Final = 5
 
 _INCOMING: Final = "CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE ping) ON COMMIT DELETE ROWS"
 _INSERT_NEW: Final = (
-    "INSERT INTO ping SELECT * FROM incoming ORDER BY id, install ON CONFLICT (id, install) DO NOTHING"
+    "WITH new AS (INSERT INTO ping SELECT * FROM incoming ORDER BY id, install "
+    "ON CONFLICT (id, install) DO NOTHING RETURNING product) SELECT product, count(*) FROM new GROUP BY product"
+)
+# Between their ids, so that not every partition is asked.
+_STORED_BEFORE: Final = (
+    "SELECT product, count(*) FROM ping WHERE batch = ANY($1) AND id BETWEEN $2 AND $3 GROUP BY product"
 )
 _INSERT_BATCH: Final = (
     "INSERT INTO batch (id, first_id, last_id, received, duplicates) VALUES ($1, $2, $3, $4, $5)"
@@ -50,10 +58,15 @@ _QUARANTINE: Final = (
 class Written:
     """What became of the rows given to `BatchWriter.write`: stored, duplicates and the refused with their twins."""
 
-    stored: int = 0
+    by_product: Counter[int] = field(default_factory=Counter)  # stored: number of the product -> rows
     duplicates: int = 0
     # `row_key` -> what PostgreSQL said of that row, which is in the table ``quarantine``
     refused: dict[bytes, str] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> int:
+        """Rows that are stored and were not before, but by an attempt of the same call or of those it was told of."""
+        return self.by_product.total()
 
 
 class BatchWriter:
@@ -72,25 +85,35 @@ class BatchWriter:
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.terminate()
 
+    async def open(self) -> None:
+        """Connect, where that is not done. Raises `StoreUnavailable`. Cancelling it opens nothing."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._dsn, "writer")
+
     def terminate(self) -> None:
         """Cut the connection now; a running `write` ends with `StoreUnavailable`."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
-    async def write(self, rows: Sequence[bytes], *, replay: bool = False) -> Written:
+    async def write(
+        self, rows: Sequence[bytes], *, replay: bool = False, attempts: list[bytes] | None = None
+    ) -> Written:
         """Store rows (see `encoding`) and return once they are committed.
 
-        ``replay`` says that they may be stored already. Raises `StoreUnavailable` where the outcome is unknown or
-        nothing could be done: call it again with the same rows and ``replay``. Cancelling it cuts the connection
-        and leaves the outcome unknown.
+        ``replay`` says that they may be stored already, ``attempts`` under which batches (ids of 16 bytes) by attempts
+        whose outcome nobody knows; those made here join them. Raises `StoreUnavailable` where the outcome is unknown or
+        nothing could be done: call it again with the same rows, ``replay`` and the same ``attempts``. Cancelling it
+        cuts the connection and leaves the outcome unknown.
         """
         unique = without_twins(rows)
         written = Written(duplicates=len(rows) - len(unique))
         try:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await connect(self._dsn, "writer")
-            await self._write(self._connection, unique, replay, written)
+            await self.open()
+            assert self._connection is not None
+            await _Attempt(self._connection, attempts if attempts is not None else [], written).write(
+                unique, replay
+            )
         except _LOST as error:
             self.terminate()
             raise StoreUnavailable(
@@ -104,33 +127,87 @@ class BatchWriter:
             written.duplicates -= twins
         return written
 
-    async def _write(self, connection: Connection, rows: list[bytes], replay: bool, written: Written) -> None:
+
+class _Attempt:
+    """One call of `BatchWriter.write`: its connection, what it knows of attempts before it, what became of the rows."""
+
+    def __init__(self, connection: Connection, attempts: list[bytes], written: Written) -> None:
+        self._connection = connection
+        self._before = [UUID(bytes=batch) for batch in attempts]
+        self._attempts = attempts
+        self._written = written
+
+    async def write(self, rows: list[bytes], replay: bool) -> None:
         try:
-            attempt = _store_replayed if replay else _store_new
-            duplicates = await _again(lambda: attempt(connection, rows))
+            attempt = self._store_replayed if replay else self._store_new
+            by_product = await _again(lambda: attempt(rows))
         except asyncpg.UniqueViolationError:
-            await self._write(connection, rows, True, written)
+            await self.write(rows, True)
         except asyncpg.PostgresError as error:
             if not _state(error).startswith(_ROW_CLASSES):
                 raise
             if len(rows) == 1:
-                await _quarantine(connection, rows[0], error)
-                written.refused[row_key(rows[0])] = str(error)
+                await _quarantine(self._connection, rows[0], error)
+                self._written.refused[row_key(rows[0])] = str(error)
                 return
             # Bisection: about 2 × log2(rows) more transactions for each row at fault.
             middle = len(rows) // 2
-            await self._write(connection, rows[:middle], replay, written)
-            await self._write(connection, rows[middle:], replay, written)
+            await self.write(rows[:middle], replay)
+            await self.write(rows[middle:], replay)
         else:
-            written.stored += len(rows) - duplicates
-            written.duplicates += duplicates
+            self._written.by_product += by_product
+            self._written.duplicates += len(rows) - by_product.total()
+
+    def _new_batch(self) -> bytes:
+        batch = new_id()
+        self._attempts.append(batch)
+        return batch
+
+    async def _store_new(self, rows: list[bytes]) -> Counter[int]:
+        """Store rows and record their batch in one message, which PostgreSQL runs as one transaction.
+
+        One turn to the database and back in place of four: with each, a full server waits for its turn on both sides.
+        asyncpg has no other way to say something behind a COPY than its WHERE, which it sends as it is. What is
+        said there are UUIDs and numbers, and by their types they can be nothing else.
+        """
+        batch = self._new_batch()
+        first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
+        record = (
+            "INSERT INTO batch (id, first_id, last_id, received, duplicates) "  # noqa: S608 - of our own making
+            f"VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"
+        )
+        await _copy(self._connection, "ping", rows, batch, where=f"true; {record}")
+        return by_product(rows)
+
+    async def _store_replayed(self, rows: list[bytes]) -> Counter[int]:
+        """Store what is not there yet; return what that was, and what an attempt before has stored.
+
+        The batch row is written even where all were there: so that COMMIT has something to wait for on a synchronous
+        standby, which may not have the first attempt yet.
+        """
+        connection, batch = self._connection, self._new_batch()
+        first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
+        await connection.execute(_INCOMING)
+        async with connection.transaction():
+            await _copy(connection, "incoming", rows, batch)
+            new = _counter(await connection.fetch(_INSERT_NEW))
+            before = Counter[int]()
+            if self._before:
+                before = _counter(await connection.fetch(_STORED_BEFORE, self._before, first, last))
+            duplicates = len(rows) - new.total()
+            await connection.execute(_INSERT_BATCH, UUID(bytes=batch), first, last, len(rows), duplicates)
+        return new + before
+
+
+def _counter(found: Sequence[asyncpg.Record]) -> Counter[int]:
+    return Counter({row["product"]: row["count"] for row in found})
 
 
 def _state(error: asyncpg.PostgresError) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-async def _again(attempt: Callable[[], Awaitable[int]]) -> int:
+async def _again(attempt: Callable[[], Awaitable[Counter[int]]]) -> Counter[int]:
     for _ in range(_AGAIN_TRIES - 1):
         try:
             return await attempt()
@@ -148,36 +225,6 @@ async def _copy(
         yield copy_payload(rows, batch)
 
     await connection.copy_to_table(table, source=source(), format="binary", columns=PING_COLUMNS, where=where)
-
-
-async def _store_new(connection: Connection, rows: list[bytes]) -> int:
-    """Store rows and record their batch in one message, which PostgreSQL runs as one transaction.
-
-    One turn to the database and back in place of four: with each, a full server waits for its turn on both sides.
-    asyncpg has no other way to say something behind a COPY than its WHERE, which it sends as it is. What is
-    said there are UUIDs and numbers, and by their types they can be nothing else.
-    """
-    batch = new_id()
-    first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
-    record = (
-        "INSERT INTO batch (id, first_id, last_id, received, duplicates) "  # noqa: S608 - of our own making
-        f"VALUES ('{UUID(bytes=batch)}', '{first}', '{last}', {len(rows):d}, 0)"
-    )
-    await _copy(connection, "ping", rows, batch, where=f"true; {record}")
-    return 0
-
-
-async def _store_replayed(connection: Connection, rows: list[bytes]) -> int:
-    """Store what is not there yet; return how many were. The batch row is written even where all were: so that
-    COMMIT has something to wait for on a synchronous standby, which may not have the first attempt yet."""
-    batch = new_id()
-    await connection.execute(_INCOMING)
-    async with connection.transaction():
-        await _copy(connection, "incoming", rows, batch)
-        duplicates = len(rows) - int((await connection.execute(_INSERT_NEW)).rpartition(" ")[2])
-        first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
-        await connection.execute(_INSERT_BATCH, UUID(bytes=batch), first, last, len(rows), duplicates)
-    return duplicates
 
 
 async def _quarantine(connection: Connection, row: bytes, error: asyncpg.PostgresError) -> None:

@@ -1,0 +1,1 @@
+"""Fuzz targets: each takes any bytes, and raises only where a promise is broken."""
