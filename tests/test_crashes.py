@@ -100,6 +100,7 @@ class Faults:
         pytest.param(100, 5, False, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.fault(18, 19, 20, 21)
 async def test_no_acknowledged_ping_is_lost_or_doubled(
     kills: int,
     seed: int | None,
@@ -136,6 +137,7 @@ async def test_no_acknowledged_ping_is_lost_or_doubled(
     tell(f"{named}; {world.server.starts} starts; {said}")
 
 
+@pytest.mark.fault(18)
 async def test_a_kill_at_every_step_loses_nothing(
     open_tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
 ) -> None:

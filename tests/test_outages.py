@@ -65,6 +65,7 @@ Away = Callable[[World], AbstractAsyncContextManager[None]]
 
 @pytest.mark.parametrize("away", [stopped, killed, frozen, swallowed])
 @pytest.mark.parametrize("pings", [1_000, pytest.param(20_000, marks=pytest.mark.long)])
+@pytest.mark.fault(19, 21, 22)
 async def test_an_outage_costs_no_ping_and_no_5xx(
     away: Away, pings: int, open_tmp_path: Path, ports: Ports
 ) -> None:
@@ -87,6 +88,7 @@ async def test_an_outage_costs_no_ping_and_no_5xx(
         await world.verdict(copies.log)
 
 
+@pytest.mark.fault(22)
 async def test_a_server_starts_while_its_database_is_away(open_tmp_path: Path, ports: Ports) -> None:
     """Row 22: killed and started again during an outage, it takes pings from the start; all are stored later."""
     async with World.build(open_tmp_path, ports) as world:
@@ -113,6 +115,7 @@ async def test_a_server_starts_while_its_database_is_away(open_tmp_path: Path, p
         await world.verdict(copies.log)
 
 
+@pytest.mark.fault(22, 25)
 async def test_what_is_spooled_at_the_end_is_stored_after_the_next_start(
     open_tmp_path: Path, ports: Ports
 ) -> None:
@@ -139,6 +142,7 @@ async def test_what_is_spooled_at_the_end_is_stored_after_the_next_start(
 # --- the account ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(19, 20, 21)
 async def test_the_account_holds_through_all_faults(open_tmp_path: Path, ports: Ports) -> None:
     """Through kills, cuts and frozen sessions a server that lives counts each ping once, as the table has them."""
     async with World.build(open_tmp_path, ports, CALLHOME_SPOOL_AFTER_S="0.3") as world:

@@ -204,7 +204,11 @@ WRONG: Final = [
     ("CALLHOME_INSTALL_BURST", "0", "whole number of pings from 1 to 1,000,000; got '0'"),
     ("CALLHOME_PREFIX_INSTALLS", "2.5", "whole number of installs from 0 to 1,000,000; got '2.5'"),
     ("CALLHOME_WORKERS", "0", "a whole number of processes from 1 to 256; got '0'"),
-    ("CALLHOME_SPOOL_DIR", "/nowhere/spool", r"the path of a folder.*there is no folder '/nowhere' to make 'spool' in"),
+    (
+        "CALLHOME_SPOOL_DIR",
+        "/nowhere/spool",
+        r"the path of a folder.*there is no folder '/nowhere' to make 'spool' in",
+    ),
     ("CALLHOME_SPOOL_DIR", "/etc/hostname", "'/etc/hostname' is no folder"),
     ("CALLHOME_SPOOL_BYTES", "1000", "whole number of bytes from 1,048,576 to"),
     ("CALLHOME_SPOOL_DISK_PERCENT", "0", "whole number of percent from 1 to 100; got '0'"),

@@ -240,6 +240,7 @@ class Machine(RuleBasedStateMachine):
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
 
 
+@pytest.mark.fault(23)
 def test_no_acknowledged_row_is_lost_in_silence() -> None:
     """Row 23: whatever the disk does at whatever moment, acknowledged rows are recovered, or counted as damaged."""
     from hypothesis.stateful import run_state_machine_as_test
@@ -250,6 +251,7 @@ def test_no_acknowledged_row_is_lost_in_silence() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.fault(23)
 def test_no_acknowledged_row_is_lost_in_a_long_run() -> None:
     """Row 23: the same, many more times."""
     from hypothesis.stateful import run_state_machine_as_test

@@ -6,7 +6,7 @@ each ping taking ``ping_s``. Addresses have no rate: a whole office, or a countr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from math import ceil
 from time import monotonic
 from typing import Final
@@ -35,15 +35,15 @@ class Admission:
     """Judges each ping by its install and its network.
 
     ``pings_s`` is how many pings an install may send each second, in the long run, ``burst`` how many at once; 0
-    ``pings_s``: as many as it likes. ``knows_license`` says whether a license, by its hash, is registered.
-    ``unverified`` counts the pings that were beyond the ceiling. Clocks are in seconds.
+    ``pings_s``: as many as it likes. ``licenses`` returns those that are registered, by the hashes of their keys; it is
+    asked at each refresh. ``unverified`` counts the pings that were beyond the ceiling. Clocks are in seconds.
 
     :meth:`refresh` is to be called about twice a second.
     """
 
     __slots__ = (
-        "_burst_s", "_calm", "_ceiling", "_charged", "_clock", "_full", "_knows_license", "_ping_s", "_seen", "_slots",
-        "_while_ends_s", "unverified",
+        "_ask_licenses", "_burst_s", "_calm", "_ceiling", "_charged", "_clock", "_full", "_licenses", "_ping_s",
+        "_seen", "_slots", "_while_ends_s", "unverified",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +51,7 @@ class Admission:
         pings_s: float,
         burst: int,
         ceiling: Ceiling,
-        knows_license: Callable[[bytes], bool] = lambda _license: False,
+        licenses: Callable[[], Container[bytes]] = frozenset,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._ping_s = 1 / pings_s if pings_s else 0.0
@@ -60,7 +60,8 @@ class Admission:
         self._calm = min(255, burst // CALM_SHARE) if pings_s else 255
         self._ceiling = ceiling
         self._seen, self._full = ceiling.seen, ceiling.full
-        self._knows_license = knows_license
+        self._ask_licenses = licenses
+        self._licenses = licenses()
         self._clock = clock
         self._slots = bytearray(SLOTS)
         self._while_ends_s = 0.0
@@ -80,21 +81,27 @@ class Admission:
             slots[slot] = pings + 1
         else:
             self._charge(install)
+        # As in _is_verified(): a call for each ping of a crowded network costs as much as what it does.
         number ^= site
-        return number in self._seen or self._enter(number, site, license)
+        if number in self._seen or (site not in self._full and self._ceiling.enter(number, site)):
+            return True
+        if license in self._licenses:
+            return True
+        self.unverified += 1
+        return False
 
     def admit_weak(self, install: bytes, site: int, license: bytes | None) -> bool:
         """Return whether a ping without an install id counts as verified.
 
         It stands for all copies of an office that use one license, so it is not charged to any.
         """
-        number = hash(install) ^ site
-        return number in self._seen or self._enter(number, site, license)
+        return self._is_verified(hash(install) ^ site, site, license)
 
     def refresh(self, now_unix_s: float) -> None:
         """Let time pass."""
         self._ceiling.refresh(now_unix_s)
         self._seen, self._full = self._ceiling.seen, self._ceiling.full
+        self._licenses = self._ask_licenses()
         now_s = self._clock()
         if now_s >= self._while_ends_s:
             self._while_ends_s = now_s + CALM_WHILES * self._calm * self._ping_s
@@ -104,10 +111,10 @@ class Admission:
             for install in owing:
                 slots[hash(install) & _SLOT] = self._calm
 
-    def _enter(self, number: int, site: int, license: bytes | None) -> bool:
-        if site not in self._full and self._ceiling.enter(number, site):
+    def _is_verified(self, number: int, site: int, license: bytes | None) -> bool:
+        if number in self._seen or (site not in self._full and self._ceiling.enter(number, site)):
             return True
-        if license is not None and self._knows_license(license):
+        if license in self._licenses:
             return True
         self.unverified += 1
         return False

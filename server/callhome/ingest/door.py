@@ -59,6 +59,8 @@ class Door:
         )
         self._listeners = [first]
         self._kept = [socket.socket(fileno=os.dup(each.fileno())) for each in first.sockets]
+        for each in self._kept:  # connections have it of the listener
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, config.receive_bytes)
         self._queue()
         self.port = int(self._kept[0].getsockname()[1])
         self._timer = asyncio.get_running_loop().call_later(SHUT_S, self._go_on)

@@ -230,4 +230,4 @@ class IngestServer:
 
 def _admission(config: IngestConfig, advisor: Advisor) -> Admission:
     ceiling = Ceiling(config.prefix_installs, config.tracked_installs)
-    return Admission(config.install_pings_s, config.install_burst, ceiling, advisor.knows_license)
+    return Admission(config.install_pings_s, config.install_burst, ceiling, lambda: advisor.licenses)

@@ -90,9 +90,10 @@ class Advisor:
         self._licensed = frozenset(terms.product for terms in licenses.values())
         self._verdicts = {}
 
-    def knows_license(self, license: bytes) -> bool:
-        """Whether a license with this hash of its key is registered, whatever its terms."""
-        return license in self._licenses
+    @property
+    def licenses(self) -> Mapping[bytes, Terms]:
+        """The registered licenses, by the hashes of their keys; another mapping once they have changed."""
+        return self._licenses
 
     def refresh(self, now_s: float) -> None:
         """Let time pass: forget what it has changed by the Unix time ``now_s``."""

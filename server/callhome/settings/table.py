@@ -182,8 +182,8 @@ class Settings(SecretSettings):
         1.0,
         (0, 1_000),
         "pings a second",
-        "What one install may send in the long run; what comes beyond it is answered with 429 and Retry-After. Requests "
-        "without an install id are not limited. 0: no install is.",
+        "What one install may send in the long run; what comes beyond it is answered with 429 and Retry-After. "
+        "Requests without an install id are not limited. 0: no install is.",
         "A product pings once a day, or every few minutes; one a second is a program that has gone wild.",
     )
     install_burst: Whole = _number(
