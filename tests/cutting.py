@@ -62,10 +62,13 @@ class CutLine:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        self.closed = True
+        self._flows.set()
         self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Not cancelled: one that is just connecting would leave its socket open.
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.sleep(0)  # in which the last one's transport is closed
 
     def cut(self) -> None:
         """Cut all lines, now."""
@@ -111,6 +114,9 @@ class CutLine:
     async def _forward(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         far_reader, far = await asyncio.open_connection(self.target.host, self.target.port)
         line = _Line(near, far)
+        if self.closed:
+            line.cut()
+            return
         self._lines.add(line)
         ways = [
             asyncio.ensure_future(self._pass(line, reader, far, is_up=True)),

@@ -111,7 +111,7 @@ COVERED_BY = {
 }
 
 # Rooms small enough for one test file: tests/test_<room>.py, or several beginning so.
-ONE_TEST_ROOMS = ("cli", "demo", "embedded", "settings")
+ONE_TEST_ROOMS = ("cli", "demo", "embedded", "settings", "spool")
 
 # What only the makers of a text know, or only one machine: work places, trackers, registries, tools.
 UNFIT = tuple(
