@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from callhome.console.health import readiness
 from callhome.console.server import ConsoleConfig, ConsoleServer
 from callhome.console.unsubscribe import UnsubscribeRoutes
 from callhome.live.counters import Counters
@@ -20,7 +21,7 @@ def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **give
     async def told() -> bytes:
         return metrics()
 
-    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, told, unsubscribe)
+    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, told, unsubscribe, (readiness(list),))
 
 
 async def _nobody(_report: int, _address: str) -> bool:

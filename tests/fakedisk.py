@@ -27,10 +27,7 @@ class Content:
     def apply(self, change: tuple[int, bytes] | int, *, durable: bool) -> None:
         """Write bytes at an offset, or change the length."""
         data = self.durable if durable else self.seen
-        if isinstance(change, int):
-            length = change
-        else:
-            length = max(len(data), change[0] + len(change[1]))
+        length = change if isinstance(change, int) else max(len(data), change[0] + len(change[1]))
         if length < len(data):
             del data[length:]
         data.extend(bytes(length - len(data)))

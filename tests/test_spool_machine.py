@@ -20,6 +20,9 @@ from fakedisk import Crash, FakeDisk
 from spools import FOLDER, number_of, numbers, on_disk, row, small
 
 
+LIMIT_BYTES = 2**16
+
+
 class Inline(Executor):
     """Does everything at once, in the thread of who asks: so that the same steps have the same effect."""
 
@@ -61,7 +64,7 @@ class Machine(RuleBasedStateMachine):
 
     def open(self) -> None:
         """Open the spool on what the disk has. All that was acknowledged and not settled is there, or counted."""
-        self.spool = small(FOLDER, self.disk, limit_bytes=2**16)
+        self.spool = small(FOLDER, self.disk, limit_bytes=LIMIT_BYTES)
         self.runner.run(self.spool.__aenter__())
         self.counted += self.spool.damaged + self.spool.torn
         self.check_there()
@@ -91,7 +94,9 @@ class Machine(RuleBasedStateMachine):
     @rule(sizes=st.lists(st.tuples(st.integers(1, 5), st.integers(70, 700)), min_size=1, max_size=4))
     def append(self, sizes: list[tuple[int, int]]) -> None:
         """Rows of several callers are acknowledged, or not."""
-        before, had_failed, was_ready = len(self.acked), self.has_failed, self.spool.is_ready
+        before, had_failed = len(self.acked), self.has_failed
+        needed = sum(count * (length + 4) + 100 for count, length in sizes)
+        was_ready = self.spool.is_ready and self.spool.size_bytes + needed < LIMIT_BYTES
         self.runner.run(self._append(sizes))
         if was_ready and self.disk.room_bytes is None and self.disk.percent < 90:
             assert len(self.acked) == before + sum(count for count, _ in sizes)
@@ -246,7 +251,8 @@ def test_no_acknowledged_row_is_lost_in_silence() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=600, stateful_step_count=40, **COMMON)  # type: ignore[arg-type]
+        Machine,
+        settings=settings(max_examples=600, stateful_step_count=40, **COMMON),  # type: ignore[arg-type]
     )
 
 
@@ -257,5 +263,6 @@ def test_no_acknowledged_row_is_lost_in_a_long_run() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=3_000, stateful_step_count=60, **COMMON)  # type: ignore[arg-type]
+        Machine,
+        settings=settings(max_examples=3_000, stateful_step_count=60, **COMMON),  # type: ignore[arg-type]
     )
