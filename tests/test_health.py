@@ -13,6 +13,8 @@ class State:
     pings: int = 3
     size_bytes: int = 900
     damaged: int = 1
+    torn: int = 4
+    lost_pings: int = 6
     recovered_pings: int = 2
     problem: str | None = None
     oldest_s: float | None = 1_000.0
@@ -45,4 +47,5 @@ def test_the_spool_is_measured() -> None:
     tally = Tally()
     Health(State(), 1_000).measure(tally)
     found = (tally.spooled, tally.spool_bytes, tally.spool_damaged, tally.recovered, tally.spool_oldest_s)
-    assert found == (3, 900, 1, 2, 1_000.0)
+    assert found == (3, 900, 5, 2, 1_000.0)
+    assert tally.lost == 6

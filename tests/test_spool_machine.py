@@ -19,7 +19,6 @@ from callhome.spool.segments import segment_number
 from fakedisk import Crash, FakeDisk
 from spools import FOLDER, number_of, numbers, on_disk, row, small
 
-
 LIMIT_BYTES = 2**16
 
 

@@ -21,6 +21,8 @@ class SpoolState(Protocol):
     pings: int
     size_bytes: int
     damaged: int
+    torn: int
+    lost_pings: int
     recovered_pings: int
 
     @property
@@ -60,4 +62,5 @@ class Health:
             tally.spooled = spool.pings
             tally.spool_bytes = spool.size_bytes
             tally.spool_oldest_s = spool.oldest_s or 0.0
-            tally.spool_damaged = spool.damaged
+            tally.spool_damaged = spool.damaged + spool.torn
+            tally.lost = spool.lost_pings

@@ -48,10 +48,10 @@ class Histogram:
 class Tally:
     """Counts pings, so that an account can be given of each, whenever the loop is idle::
 
-        received + recovered = stored + duplicates + refused + quarantined + spooled + pending
+        received + recovered = stored + duplicates + refused + quarantined + spooled + pending + lost
 
     A request that is refused before its pings are known is one of both received and refused. ``recovered`` are those
-    that the spool held at the start, ``spooled`` those that it holds.
+    that the spool held at the start, ``spooled`` those that it holds, ``lost`` those that its disk doesn't give back.
     """
 
     def __init__(self) -> None:
@@ -69,6 +69,7 @@ class Tally:
         self.spool_bytes = 0
         self.spool_oldest_s = 0.0  # Unix time of the oldest ping in the spool, 0 where it is empty
         self.spool_damaged = 0
+        self.lost = 0
         self.is_ready = True
         self.is_database_away = False
         self.folded = 0
@@ -121,6 +122,7 @@ class _TallyCollector(Collector):
             ("quarantined", "Pings that PostgreSQL refused, kept in the table quarantine.", t.quarantined),
             ("spooled_pings", "Pings answered once they were on this machine's disk.", t.spooled_total),
             ("spool_damaged", "Places in the spool that could not be read.", t.spool_damaged),
+            ("lost", "Pings that were in the spool, and can't be read any more.", t.lost),
             ("folded", "Pings folded into the summaries by this process.", t.folded),
             ("fold_seconds", "Time spent folding.", t.fold_s),
             ("viewers_cut", "Viewers disconnected because they stopped reading.", t.viewers_cut),
