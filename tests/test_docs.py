@@ -45,6 +45,8 @@ NOT_RUN = {
     ("docs/operating.md", "export CALLHOME_DATABASE_URL=postgresql://callhome:password@localhost/callhome"): (
         "names a database of the reader"
     ),
+    ("docs/spool.md", "callhome spool inspect /var/lib/callhome/spool"): "test_spool_cli.py runs it",
+    ("docs/spool.md", "callhome spool drain /mnt/old-server/spool"): "test_spool_cli.py runs it",
     (
         "docs/workers.md",
         "callhome serve --workers 4",
