@@ -42,7 +42,7 @@ def tell(owner: type, name: str, lie: Lie) -> None:
 
     async def lying(self: Any, rows: Sequence[bytes], *words: Any, **named: Any) -> Any:
         nonlocal calls
-        calls += 1
+        calls += len(rows) > 1
         is_honest = calls % _EACH or len(rows) < 2
         return await original(self, rows if is_honest else lie(rows), *words, **named)
 

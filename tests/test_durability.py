@@ -136,6 +136,7 @@ async def test_a_start_without_the_database_knows_what_was_known(
         assert is_taken(await ask(app.addresses.ingest, post(ping(install="install-2"))))
         assert (await samples(app))["callhome_recovered_total",] == 1
         async with postgres_at(*place), connected(dsn) as connection:
+            await until(lambda: drained(app))
             await until(lambda: is_right(app.addresses.console, connection))
             assert await connection.fetchval("SELECT count(*) FROM ping") == 2
             assert balances(await samples(app))

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import pytest
 
+from callhome.spool import record
 from callhome.spool import scan as reader
 from callhome.spool.record import MAGIC, Header
 from fuzz.fuzz_spool import corpus, one
@@ -49,7 +50,7 @@ def test_the_corpus_is_that_of_this_format() -> None:
 
 def test_the_target_finds_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes a record whose body has another checksum is found."""
-    parse = reader.parse_body
+    parse = record.parse_body
 
     def trusting(header: Header, body: bytes) -> object:
         return parse(header._replace(body_checksum=crc32(body)), body)

@@ -89,6 +89,7 @@ class App:
         self.tally = metrics.Tally()
         self._health = Health(None, 0)
         self._stack = AsyncExitStack()
+        self._ingest: IngestServer | None = None
         self._addresses: Addresses | None = None
 
     @property
@@ -130,6 +131,7 @@ class App:
         tally = self.tally
         tally.viewers, tally.viewers_cut = hub.viewers, hub.cut_total
         tally.is_database_away, tally.spooled_total = durability.failover.is_away, durability.failover.spooled
+        tally.unverified = self._ingest.admission.unverified if self._ingest else 0
         self._health.measure(tally)
         return metrics.render(tally, catalog.product_ids)
 
@@ -149,9 +151,8 @@ class App:
         await stack.enter_async_context(catalog)
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
         await stack.enter_async_context(Feed(_source(dsn), counters, hub))
-        await stack.enter_async_context(
-            jobs(settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded)
-        )
+        all_jobs = jobs(settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded)
+        await stack.enter_async_context(all_jobs)
         console = await stack.enter_async_context(
             self._console(hub, shares.console, lambda: self._metrics(hub, durability, catalog))
         )
@@ -168,6 +169,7 @@ class App:
                 advisor,
             )
         )
+        ingest.ready, self._ingest = self._health.problems, ingest
         stack.push_async_callback(_drain, ingest, commit, settings.stop_s)
         self._addresses = Addresses(
             Listen(settings.ingest_listen.host, ingest.port),

@@ -60,6 +60,7 @@ class Tally:
         self.stored_by_product: Counter[int] = Counter()
         self.duplicates = 0
         self.quarantined = 0
+        self.unverified = 0
         self.pending = 0
         self.refused: Counter[str] = Counter()
         self.batch_pings = Histogram(_BATCH_PINGS)
@@ -120,6 +121,7 @@ class _TallyCollector(Collector):
             ("recovered", "Pings found in the spool when this process started.", t.recovered),
             ("duplicates", "Pings that were stored already.", t.duplicates),
             ("quarantined", "Pings that PostgreSQL refused, kept in the table quarantine.", t.quarantined),
+            ("unverified", "Pings of installs beyond the ceiling of their network.", t.unverified),
             ("spooled_pings", "Pings answered once they were on this machine's disk.", t.spooled_total),
             ("spool_damaged", "Places in the spool that could not be read.", t.spool_damaged),
             ("lost", "Pings that were in the spool, and can't be read any more.", t.lost),
