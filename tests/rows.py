@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from callhome.store.encoding import encode_row
+from callhome.store.encoding import encode_license, encode_row
 from callhome.store.ids import new_id
 
 
@@ -31,5 +31,5 @@ class Row:
         return encode_row(
             self.id, self.install.to_bytes(16, "big"), int(self.at_s * 1_000_000), self.product, self.users, self.event,
             self.verified, False, self.country, self.version, self.build, self.os, None, None, None, None,
-            self.license, None, self.extra,
+            encode_license(self.license, None), self.extra,
         )  # fmt: skip

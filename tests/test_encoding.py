@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callhome.store.encoding import PING_COLUMNS, copy_payload, encode_row, row_id, without_twins
+from callhome.store.encoding import (
+    PING_COLUMNS,
+    copy_payload,
+    encode_license,
+    encode_row,
+    row_id,
+    without_twins,
+)
 from callhome.store.ids import new_id
 from callhome.store.writer import BatchWriter
 from rows import Row
@@ -24,7 +31,7 @@ async def test_every_column_comes_back_as_given(database: str) -> None:
     at = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
     row = encode_row(
         id, install, 1_709_251_199_999_999, 7, 10**9, 2, False, True, "FJ", "9.1", "b2", "linux", "12", "arm64",
-        "de-DE", "beta", license, "1234", b'{"k":[1]}',
+        "de-DE", "beta", encode_license(license, "1234"), b'{"k":[1]}',
     )  # fmt: skip
     writer = BatchWriter(database)
     assert (await writer.write([row])).stored == 1

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callhome.store import license_usage, partitions, rollup
-from callhome.store.encoding import encode_row
+from callhome.store.encoding import encode_license, encode_row
 from callhome.store.ids import new_id
 from callhome.store.writer import BatchWriter
 
@@ -63,7 +63,8 @@ class Arrival:
         key = bytes([self.license]) * 16 if self.license else None
         return encode_row(
             self.id, self.install.to_bytes(16, "big"), (MIDNIGHT_S + self.at_s) * 1_000_000, self.product, self.users,
-            0, self.verified, self.weak, self.country, "1.0", "b", "linux", None, None, None, None, key, None, None,
+            0, self.verified, self.weak, self.country, "1.0", "b", "linux", None, None, None, None,
+            encode_license(key, None), None,
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callhome.store import partitions, rollup
-from callhome.store.encoding import encode_row
+from callhome.store.encoding import encode_license, encode_row
 from callhome.store.ids import new_id
 from callhome.store.writer import BatchWriter
 
@@ -49,8 +49,8 @@ class Arrival:
         at_us = (MIDNIGHT_S + self.at_s) * 1_000_000
         return encode_row(
             self.id, self.install.to_bytes(16, "big"), at_us, self.product, self.users, self.event, self.verified,
-            False, self.country, self.version, "b" + self.version, self.os, None, None, None, None, self.license, None,
-            None,
+            False, self.country, self.version, "b" + self.version, self.os, None, None, None, None,
+            encode_license(self.license, None), None,
         )  # fmt: skip
 
     def with_id(self) -> Arrival:

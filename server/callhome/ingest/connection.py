@@ -283,7 +283,10 @@ class PingProtocol(asyncio.Protocol):
                 self._finish()
                 return
             if not queue and self._reader.phase == IDLE:
-                self._retime()
+                if self._full or self._reader.ended:
+                    self._retime()
+                else:  # what that would set, for most answers
+                    self.deadline_s, self._timed = self.server.idle_deadline_s, IDLE
         if self._full:
             self._go_on_reading()
 
@@ -350,7 +353,7 @@ class PingProtocol(asyncio.Protocol):
         elif phase == BODY:
             self.deadline_s = self._after(self._body_s)
         else:
-            self.deadline_s = inf if self._queue else self._after(self.server.config.keepalive_s)
+            self.deadline_s = inf if self._queue else self.server.idle_deadline_s
 
     def expire(self) -> None:
         """A deadline has passed: close who is idle, tell who is in the midst of a request, cut who lags."""

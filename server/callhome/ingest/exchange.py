@@ -125,11 +125,7 @@ class PingExchange(Exchange):
 
     def take(self, request: RequestReader, body: bytes) -> None:
         """Run the steps up to the submit; raise :class:`Refused`."""
-        self._submit(body, request.forwarded)
-
-    def take_body(self, body: bytes) -> None:
-        """Do the same where the head is known to say nothing of where the request comes from."""
-        self._submit(body, b"")
+        self.take_body(body, request.forwarded)
 
     def settled(self, refused: Mapping[int, Refused]) -> None:
         """The row is durable, or refused by the store."""
@@ -141,7 +137,8 @@ class PingExchange(Exchange):
             self.answer = answers.no_content if advice is None else answers.json_head + advice
             connection.flush()
 
-    def _submit(self, body: bytes, forwarded: bytes) -> None:
+    def take_body(self, body: bytes, forwarded: bytes = b"") -> None:
+        """Do the same where only so much is known of the request; raise :class:`Refused`."""
         connection = self.connection
         server = connection.server
         if server.budget is not None:

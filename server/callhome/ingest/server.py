@@ -52,7 +52,8 @@ class IngestServer:
     ``port`` is the one that is listened on; asked for 0, the one the system gave. ``ready`` returns why the server as a
     whole is not ready, for ``/readyz``; whoever has reasons sets it.
 
-    What connections use: ``clock_s`` (the loop's time at the last sweep), ``answers``, ``routes``, the steps
+    What connections use: ``clock_s`` (the loop's time at the last sweep), ``idle_deadline_s`` (until when a connection
+    that is idle now may be), ``answers``, ``routes``, the steps
     ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``budget``, None where there is none, ``tally``,
     ``call_soon``, ``turns`` for batches, and ``batch_bytes``, what these have set aside.
     """
@@ -61,8 +62,8 @@ class IngestServer:
     __slots__ = (
         "_all_gone", "_door", "_logged_s", "_loop", "_soon", "_timer", "_unlogged",
         "admission", "advise", "advisor", "answers", "batch_bytes", "budget", "call_soon", "clock_s", "commit",
-        "config", "connections", "country_of", "enrich", "heads", "is_stopping", "pipeline", "port", "ready", "routes",
-        "submit_one", "tally", "trusted", "turns",
+        "config", "connections", "country_of", "enrich", "heads", "idle_deadline_s", "is_stopping", "pipeline", "port",
+        "ready", "routes", "submit_one", "tally", "trusted", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class IngestServer:
         self.batch_bytes = 0
         self.port = config.port
         self.clock_s = 0.0
+        self.idle_deadline_s = inf
         self.is_stopping = False
         self._door = Door(lambda: PingProtocol(self), config)
         self._timer: asyncio.TimerHandle | None = None
@@ -215,6 +217,7 @@ class IngestServer:
         """Advance the clock and the Date; close what is past its deadline: one timer for all connections."""
         self._timer = self._loop.call_later(self.config.sweep_s, self._sweep)
         now_s = self.clock_s = self._loop.time()
+        self.idle_deadline_s = now_s + self.config.sweep_s + self.config.keepalive_s
         now_unix_s = time.time()
         self.answers.refresh(now_unix_s)
         self.advisor.refresh(now_unix_s)

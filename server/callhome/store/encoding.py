@@ -12,8 +12,9 @@ their ``*_recv`` functions (big-endian; dates and timestamps count from 2000-01-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from struct import Struct
 from typing import Final
 
@@ -25,12 +26,13 @@ PING_COLUMNS: Final = (
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
-_NULL_LICENSE_AND_EXTRA: Final = 3 * _NULL
 # Field count, then each field of fixed size behind its length: id, install, at, day, product, users, event, verified,
 # weak.
 _FIXED: Final = Struct(">h i16s i16s iq ii ii ii ih i? i?")
-_KEY: Final = slice(0, 42)  # field count, id and install, each with its length
-_PRODUCT: Final = slice(66, 70)
+_key_of: Final[Callable[[bytes], bytes]] = itemgetter(
+    slice(0, 42)
+)  # field count, id and install, each with its length
+_product_of: Final[Callable[[bytes], bytes]] = itemgetter(slice(66, 70))
 _DAY_US: Final = 86_400_000_000
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 _EPOCH_DAYS: Final = 10_957
@@ -53,12 +55,14 @@ def _texts(*values: str | None) -> bytes:
     return b"".join(map(_text, values))
 
 
-def _bytes(value: bytes | None) -> bytes:
-    return _NULL if value is None else len(value).to_bytes(4, "big") + value
+def _jsonb(value: bytes) -> bytes:
+    return (len(value) + 1).to_bytes(4, "big") + b"\x01" + value
 
 
-def _jsonb(value: bytes | None) -> bytes:
-    return _NULL if value is None else (len(value) + 1).to_bytes(4, "big") + b"\x01" + value
+def encode_license(license: bytes | None, last4: str | None) -> bytes:
+    """Return the columns ``license`` and ``license_last4``, apart because keys repeat."""
+    data = _NULL if license is None else len(license).to_bytes(4, "big") + license
+    return data + _text(last4)
 
 
 def encode_row(
@@ -78,29 +82,26 @@ def encode_row(
     arch: str | None,
     locale: str | None,
     channel: str | None,
-    license: bytes | None,
-    license_last4: str | None,
+    licensed: bytes,
     extra: bytes | None,
 ) -> bytes:
     """Return the row of one ping, without its ``batch``.
 
-    ``id`` and ``install`` are 16 bytes, ``license`` is bytes or None, ``at_us`` is in Unix microseconds, ``event`` is
-    0 start, 1 alive, 2 stop, ``extra`` is JSON. The column ``day`` follows from ``at_us``. It takes one
-    parameter a column: a call with positions is what the hot path can afford.
+    ``id`` and ``install`` are 16 bytes, ``at_us`` is in Unix microseconds, ``event`` is 0 start, 1 alive, 2 stop,
+    ``licensed`` is what `encode_license` returns, ``extra`` is JSON. The column ``day`` follows from ``at_us``. It
+    takes one parameter a column: a call with positions is what the hot path can afford.
     """
     fixed = _pack(
         _COUNT, 16, id, 16, install, 8, at_us - _EPOCH_US, 4, at_us // _DAY_US - _EPOCH_DAYS,
         4, product, 4, users, 2, event, 1, verified, 1, weak,
     )  # fmt: skip
     texts = _texts(country, version, build, os, os_version, arch, locale, channel)
-    if license is None and extra is None:
-        return fixed + texts + _NULL_LICENSE_AND_EXTRA
-    return b"".join((fixed, texts, _bytes(license), _text(license_last4), _jsonb(extra)))
+    return fixed + texts + licensed + (_NULL if extra is None else _jsonb(extra))
 
 
 def row_key(row: bytes) -> bytes:
     """Return what is unique in the table, a row's ``id`` and ``install``, in the row's own encoding."""
-    return row[_KEY]
+    return _key_of(row)
 
 
 def row_id(row: bytes) -> bytes:
@@ -110,14 +111,14 @@ def row_id(row: bytes) -> bytes:
 
 def by_product(rows: Iterable[bytes]) -> Counter[int]:
     """Return how many of the rows each product has, by its number."""
-    found = Counter([row[_PRODUCT] for row in rows])
+    found = Counter(map(_product_of, rows))
     return Counter({int.from_bytes(number, "big"): count for number, count in found.items()})
 
 
 def without_twins(rows: Sequence[bytes]) -> list[bytes]:
     """Return the rows sorted by id, one of each (id, install): the first in byte order."""
     ordered = sorted(rows)
-    keys = [row[_KEY] for row in ordered]
+    keys = list(map(_key_of, ordered))
     if len(set(keys)) == len(keys):
         return ordered
     return [row for i, row in enumerate(ordered) if i == 0 or keys[i] != keys[i - 1]]

@@ -19,7 +19,11 @@ _RANDOM_BITS: Final = 0x0FFF_3FFF_FFFF_FFFF_FFFF
 
 def new_id(now_s: float | None = None) -> bytes:
     """Return a new UUIDv7 for a Unix time in seconds, now by default."""
-    ms = int((time.time() if now_s is None else now_s) * 1000)
+    return id_at(int((time.time() if now_s is None else now_s) * 1000))
+
+
+def id_at(ms: int) -> bytes:
+    """Return a new UUIDv7 for a Unix time in milliseconds."""
     return (ms << 80 | VERSION_7 | _bits(80) & _RANDOM_BITS).to_bytes(16, "big")
 
 
