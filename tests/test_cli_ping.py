@@ -49,8 +49,8 @@ def answering(status: int, body: bytes, headers: dict[str, str]) -> Iterator[tup
 
 
 ANSWERS: list[tuple[int, bytes, dict[str, str], int, list[str]]] = [
-    (204, b"", {}, 0, ["204 No Content", "The ping is stored"]),
-    (200, b'{"latest":"2.0"}', {}, 0, ["200 OK", '"latest": "2.0"', "The ping is stored"]),
+    (204, b"", {}, 0, ["204 No Content", "durable: committed, or in the server's spool"]),
+    (200, b'{"latest":"2.0"}', {}, 0, ["200 OK", '"latest": "2.0"', "The ping is durable"]),
     (
         400,
         b'{"reason":"unknown_product","message":"no such product"}',
@@ -61,7 +61,7 @@ ANSWERS: list[tuple[int, bytes, dict[str, str], int, list[str]]] = [
     (400, b'{"reason":"too_long","field":"version"}', {}, 1, ['"field": "version"', "is not stored"]),
     (404, b"no \x1b[31msuch page", {}, 1, ["404 Not Found", "no �[31msuch page", "CALLHOME_INGEST_LISTEN"]),
     (400, b'{"m":"a\xc2\x9b2Jb \\ud800 \xe2\x80\xae"}', {}, 1, ['"m": "a�2Jb � �"']),
-    (200, b"[" * 16_000, {"Retry-After": "\x1b[2J7"}, 0, ["Retry-After: �[2J7", "[" * 16_000, "is stored"]),
+    (200, b"[" * 16_000, {"Retry-After": "\x1b[2J7"}, 0, ["Retry-After: �[2J7", "[" * 16_000, "is durable"]),
     (503, b"", {"Retry-After": "7"}, 1, ["Retry-After: 7", "send it again, with the same id"]),
     (302, b"", {"Location": "/elsewhere"}, 1, ["callhome never redirects"]),
 ]

@@ -92,7 +92,7 @@ def test_from_nothing_to_a_stored_ping() -> None:
 
         assert (refused.returncode, "callhome product add es" in refused.stdout) == (1, True)
         assert (added.returncode, added.stdout) == (0, "es is registered as 'Example Server'\n")
-        assert (accepted.returncode, "The ping is stored" in accepted.stdout) == (0, True), accepted.stdout
+        assert (accepted.returncode, "The ping is durable" in accepted.stdout) == (0, True), accepted.stdout
         assert pasted.stdout.startswith("HTTP/1.1 20"), pasted
         assert stop(process, signal.SIGTERM) == 0
     assert not Path(secrets).exists()
@@ -132,7 +132,7 @@ def test_workers_share_an_embedded_database(open_tmp_path: Path) -> None:
         known_by_s = time.monotonic() + KNOWN_S
         while (accepted := callhome(*words)).returncode and time.monotonic() < known_by_s:
             pass
-        assert "The ping is stored" in accepted.stdout
+        assert "The ping is durable" in accepted.stdout
         spool = folder / "spool"
         assert {file.name for file in spool.iterdir()} == {"worker-1", "worker-2"}
         assert {stat.S_IMODE(file.stat().st_mode) for file in (spool, *spool.iterdir())} == {0o700}

@@ -298,8 +298,23 @@ def test_what_is_refused_is_dropped(status: int, tmp_path: Path) -> None:
     """After any other 4xx the ping is gone: it would be the same the next time."""
     with peer(says(status, b'{"reason":"unknown_product","message":"there is none"}')) as server:
         said = quiet(host(TRIED.format(url=server.url, folder=str(tmp_path), options="")))
-        assert said == f"True|{status}, not stored: unknown_product  there is none\n"
+        assert said == f"True|{status}, not stored: unknown_product there is none\n"
         assert not waiting(tmp_path)
+
+
+def test_a_refusal_leaves_older_pings_their_tries(tmp_path: Path) -> None:
+    """When the newest ping is refused for good, those that waited before it are tried again in this process."""
+    answers = {1: says(503), 2: says(400)}
+    with peer(lambda c, s, n: answers.get(n, says(204))(c, s, n)) as server:
+        caller = client.ping(server.url, "es", "1.0", state_dir=tmp_path, retry_s=100)
+        assert not caller.flush(PATIENCE_S)
+        caller._retry_s, caller._retry_at = 0.01, 0.0
+        caller.alive()
+        server.has(3)
+        assert caller.flush(PATIENCE_S)
+        bodies = server.bodies()
+    assert [ping["event"] for ping in bodies] == ["start", "alive", "start"]
+    assert not waiting(tmp_path)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "black hole"])
@@ -584,6 +599,30 @@ def test_a_proxy_of_the_environment_is_used(
                 assert b"Proxy-Authorization: Basic bWU6cEBzcw==\r\n" in request
 
 
+def test_what_a_proxy_adds_is_no_answer(authority: tuple[trustme.CA, str], tmp_path: Path) -> None:
+    """What a proxy sends behind its answer to CONNECT isn't read as if it had come through TLS."""
+    body = b'{"latest":"99","outdated":true,"severity":"security"}'
+    added = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    tls = context(authority[0], "ping.example.com")
+
+    def inject(connection: socket.socket, _: Peer, number: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n" + added)
+        with tls.wrap_socket(connection, server_side=True) as secured:
+            received(secured)
+            secured.sendall(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+
+    with peer(inject) as proxy:
+        done = host(
+            TRIED.format(
+                url="https://ping.example.com", folder=str(tmp_path), options="budget_s=5, on_answer=print"
+            ),
+            https_proxy=proxy.url,
+            SSL_CERT_FILE=authority[1],
+        )
+    assert quiet(done) == "False|kept for later: no answer: the proxy sent more than its answer\n"
+    assert len(waiting(tmp_path)) == 1
+
+
 def pump(source: socket.socket, target: socket.socket) -> None:
     """Carry bytes over to the end."""
     with suppress(OSError):
@@ -648,6 +687,13 @@ def test_what_makes_no_sense_in_an_answer_is_left_out(body: bytes, answer: Answe
     assert told_by(body) == [answer]
 
 
+def test_notices_are_bounded() -> None:
+    """Of more notices than any server sends, the program gets the first."""
+    body = {"notices": [{"text": str(number)} for number in range(5_000)]}
+    (answer,) = told_by(json.dumps(body).encode())
+    assert answer.notices == tuple(Notice(str(number), "", "") for number in range(client.NOTICES))
+
+
 @pytest.mark.parametrize("raised", ["1 / 0", "raise SystemExit(3)", "raise KeyboardInterrupt"])
 def test_a_callback_that_raises_harms_nobody(raised: str, tmp_path: Path) -> None:
     """What the callback raises is dropped, even that which would end a program; what waits is sent all the same."""
@@ -686,6 +732,61 @@ def test_pings_are_repeated_when_the_server_says(monkeypatch: pytest.MonkeyPatch
 # --- Trying again
 
 
+def test_what_fails_in_a_try_costs_that_try_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever a try raises, another comes, later each time, and the thread goes on to repeat."""
+    exchange, tries = client._exchange, list[int]()
+
+    def fails(*words: Any) -> Any:
+        tries.append(caller._failures)
+        if len(tries) in (1, 2, 4):
+            raise TypeError("unhashable")
+        return exchange(*words)
+
+    monkeypatch.setattr(client, "_exchange", fails)
+    monkeypatch.setattr(client, "NEXT_LEAST_S", 0.01)
+    monkeypatch.setattr(client, "NEXT_MOST_S", 0.02)
+    with peer(says(200, b'{"next_s":5}')) as server:
+        caller = Client(server.url, "es", "1.0", repeat=True, state_dir=tmp_path, retry_s=0.01)
+        caller.start()
+        server.has(3)
+        caller.stop()
+        caller.flush(PATIENCE_S)
+        bodies = server.bodies()
+    assert tries[:5] == [0, 1, 2, 0, 1]
+    assert [ping["event"] for ping in bodies[:3]] == ["start", "alive", "alive"]
+
+
+def test_a_value_that_breaks_ends_no_repeating(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A ping that can't be made is lost by itself: the thread still knows when the next is due."""
+    with peer(says(200, b'{"next_s":5000}')) as server:
+        caller = client.ping(server.url, "es", "1.0", repeat=True, state_dir=tmp_path)
+        assert caller.flush(PATIENCE_S)
+        monkeypatch.setattr(caller, "_body", lambda id, told: 1 / 0)
+        caller.alive()
+        caller.flush(PATIENCE_S)
+        assert caller.status.startswith("failed: ZeroDivisionError")
+        assert caller._thread
+        assert caller._alive_at
+        caller.stop()
+        caller.flush(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"refused":[{"line":1,"reason":[]}],"stored":1}', b'{"reason":' + b"[" * 900 + b"]" * 900 + b"}"],
+    ids=["a list", "a deep list"],
+)
+def test_an_odd_reason_is_none(body: bytes, tmp_path: Path) -> None:
+    """A reason that is no text settles a batch as any other does that isn't known."""
+    fill(tmp_path, [3, 2])
+    with peer(lambda c, s, n: (says(204) if n == 1 else says(200, body))(c, s, n)) as server:
+        caller = client.ping(server.url, "es", "1.0", state_dir=tmp_path)
+        assert caller.flush(PATIENCE_S)
+        assert len(server.requests) == 2
+    assert caller.status == "200, stored"
+    assert not waiting(tmp_path)
+
+
 def test_a_ping_keeps_its_id_over_its_tries(tmp_path: Path) -> None:
     """However often it is tried, a ping is the same, byte for byte, and the answer is handed over once."""
     told: list[Answer] = []
@@ -708,6 +809,22 @@ def test_retry_after_is_honoured(status: int, tmp_path: Path) -> None:
         server.has(2)
         assert caller.flush(PATIENCE_S)
     assert server.times_s[1] - server.times_s[0] >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [
+        ("7", 7.0),
+        ("999999999", 86_400.0),
+        ("1000000000000", 86_400.0),
+        ("9" * 9_999, 86_400.0),
+        ("-1", 0.0),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_believed_for_a_day(said: str, wait_s: float) -> None:
+    """However large the number is, the wait is a day at most; what is no number is none."""
+    assert client._reply(503, {"retry-after": said}, b"").retry_after_s == wait_s
 
 
 def test_retry_after_counts_for_the_next_process(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def balances(found: dict[tuple[str, ...], float]) -> bool:
         "quarantined_total",
         "spooled",
         "pending",
+        "lost_total",
     )
     return total("received_total") + total("recovered_total") == sum(map(total, outcomes))
 
@@ -259,26 +261,45 @@ async def test_a_row_refused_at_drain_is_quarantined(database: str, tmp_path: Pa
 
 @pytest.mark.fault(25)
 async def test_stopping_spools_what_can_not_be_committed(database: str, tmp_path: Path) -> None:
-    """Stopped while the database hangs, what waits is spooled and answered; the next start stores it."""
+    """Stopped while the database hangs, all that waits is spooled and answered; the next start stores it."""
     spool = str(tmp_path / "spool")
     async with connected(database) as connection:
         async with running(database, spool_dir=spool, spool_after_s=60, stop_s=4) as app:
             async with locking(database, "ping"):
-                asked = asyncio.create_task(ask(app.addresses.ingest, post(ping())))
-                await until(lambda: waits(app))
+                asked = []
+                for number in range(1, 4):  # one is being written, the others wait behind it
+                    request = post(ping(install=f"install-{number}"))
+                    asked.append(asyncio.create_task(ask(app.addresses.ingest, request)))
+                    await until(partial(waits, app, number))
                 await app.__aexit__()
-                assert is_taken(await asked)
+                assert all(map(is_taken, await asyncio.gather(*asked)))
             assert app.tally.refused == {}
         assert await connection.fetchval("SELECT count(*) FROM ping") == 0
         async with running(database, spool_dir=spool) as app:
             await until(lambda: drained(app))
             await until(lambda: all_folded(connection))
-        assert await connection.fetchval("SELECT count(*) FROM ping") == 1
+        assert await connection.fetchval("SELECT count(*) FROM ping") == 3
 
 
-async def waits(app: App) -> bool:
-    """Whether a ping waits for its commit."""
-    return app.tally.pending == 1
+async def waits(app: App, pings: int) -> bool:
+    """Whether so many pings wait for their commit."""
+    return app.tally.pending == pings
+
+
+async def test_a_database_that_hangs_is_away_until_it_commits(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It takes connections, but commits nothing: only the first ping waits for it, the others are spooled at once."""
+    caplog.set_level("INFO")
+    async with running(database, spool_dir=str(tmp_path / "spool"), spool_after_s=0.3) as app:
+        async with locking(database, "ping"):
+            for number in range(5):
+                assert is_taken(await ask(app.addresses.ingest, post(ping(install=f"install-{number}"))))
+                assert (await samples(app))["callhome_database_away",] == 1
+            assert "pings go to it" not in caplog.text
+        await until(lambda: drained(app))
+        assert "pings go to it" in caplog.text
+        assert balances(await samples(app))
 
 
 async def test_a_folder_is_for_one_server(database: str, tmp_path: Path) -> None:

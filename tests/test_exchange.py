@@ -294,18 +294,28 @@ LIMITS: dict[str, Any] = {
 }
 
 
-async def test_batches_share_a_bounded_memory() -> None:
-    """What arrives beyond the memory for batches is refused at once; when there is room again, it is taken."""
-    async with listening(**LIMITS) as listener, listener.client() as slow:
-        slow.send(post(b"x" * 70_000, "", "/v1/pings", length=80_000))
-        await until(lambda: listener.server.batch_bytes >= 70_000)
-        answer = await listener.ask_last(post(b"x" * 40_000, "", "/v1/pings", length=80_000))
+async def test_who_has_been_sending_for_the_longest_gives_way() -> None:
+    """Where the memory for batches is used up by bodies that don't end, the oldest of them is refused, no other."""
+    async with listening(**LIMITS) as listener, listener.client() as oldest, listener.client() as slow:
+        oldest.send(post(b"x" * 60_000, "", "/v1/pings", length=80_000))
+        await until(lambda: listener.server.batch_bytes >= 60_000)
+        slow.send(post(b"x" * 30_000, "", "/v1/pings", length=80_000))
+        await until(lambda: listener.server.batch_bytes >= 90_000)
+        assert (await listener.ask(batch(PING))).status == 200, "there is room for a small one"
+        assert listener.server.batch_bytes >= 90_000
+        assert (await listener.ask(batch(*[PING] * 1_000))).status == 200
+        answer = await oldest.answer()
+        assert (answer.status, "retry-after" in answer.headers, answer.closes) == (503, True, True)
+        assert 30_000 <= listener.server.batch_bytes < 60_000, "the other one goes on"
+
+
+async def test_a_batch_that_is_the_oldest_is_refused_itself() -> None:
+    """What arrives beyond the memory for batches, with nobody before it, is refused; single pings go on."""
+    async with listening(**LIMITS | {"batch_memory_bytes": 50_000}) as listener:
+        answer = await listener.ask_last(post(b"x" * 60_000, "", "/v1/pings", length=80_000))
         assert (answer.status, "retry-after" in answer.headers) == (503, True)
         assert (await listener.ask(post())).status == 204
         assert (await listener.ask(batch(PING))).status == 200
-        slow.writer.transport.abort()
-        await listener.gone()
-        assert (await listener.ask(batch(*[PING] * 1_000))).status == 200
 
 
 @pytest.mark.parametrize("headers", ["", "Content-Encoding: gzip"])

@@ -111,7 +111,9 @@ async def test_a_spool_that_fails_is_told() -> None:
     """Where neither takes it, that is an error, and both reasons are in it."""
     database, disk = Database(), Disk()
     database.is_down = disk.fails = True
-    with pytest.raises(StoreUnavailable, match="neither database nor spool take it: no space left"):
+    with pytest.raises(
+        StoreUnavailable, match="the database is away, and the spool does not take it: no space left"
+    ):
         await failover(disk).write(database, [b"a"])
 
 

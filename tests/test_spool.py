@@ -6,9 +6,11 @@ import asyncio
 import errno
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -16,9 +18,11 @@ import pytest
 from callhome.errors import UsageError
 from callhome.spool.errors import SpoolUnavailable
 from callhome.spool.files import RealFiles
+from callhome.spool.gather import Gathered, gather
 from callhome.spool.record import LEAST_ROW_BYTES
 from callhome.spool.segments import segment_number
 from callhome.spool.spool import Spool
+from running import PATIENCE_S
 from spools import drained, numbers, rows, small
 
 
@@ -100,6 +104,89 @@ async def test_appending_goes_on_while_it_is_drained(tmp_path: Path) -> None:
             found += await drained(spool, 13)
         await appending
         assert found == list(range(300))
+
+
+async def test_what_is_appended_while_damage_is_read_is_drained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment of which nothing could be read has grown meanwhile: only what is damaged is lost."""
+    read, go_on = threading.Event(), threading.Event()
+
+    def held(*given: Any) -> Gathered:
+        found = gather(*given)
+        read.set()
+        assert go_on.wait(PATIENCE_S)
+        return found
+
+    async with small(tmp_path) as spool:
+        await spool.append(rows([1]))
+        path = segments(tmp_path)[0]
+        content = path.read_bytes()
+        path.write_bytes(content.replace(rows([1])[0], b"!" * len(rows([1])[0])))
+        monkeypatch.setattr("callhome.spool.spool.gather", held)
+        reading = asyncio.create_task(spool.oldest(100))
+        await asyncio.to_thread(read.wait, PATIENCE_S)
+        await spool.append(rows([2, 3]))
+        go_on.set()
+        found = await reading
+        assert found is not None
+        assert numbers(found.rows) == [2, 3]
+        await spool.settled(found)
+        assert (spool.pings, spool.lost_pings) == (0, 1)
+
+
+async def test_what_is_read_together_is_bounded_in_bytes(tmp_path: Path) -> None:
+    """However many rows are asked for, some 4 MiB come at once, or one record."""
+    async with Spool(tmp_path / "spool", limit_bytes=2**30, disk_percent=100) as spool:
+        for _ in range(5):
+            await spool.append([bytes(60_000)] * 50)
+        pieces = []
+        while found := await spool.oldest(1_000):
+            pieces.append(len(found.rows))
+            await spool.settled(found)
+    assert pieces == [50] * 5
+
+
+def test_a_new_folder_is_on_the_disk(tmp_path: Path) -> None:
+    """The entry of a folder that is made is synced, once; that of one that was there is not."""
+    synced = []
+
+    class Noting(RealFiles):
+        def sync_folder(self, folder: Path) -> None:
+            synced.append(folder)
+
+    for _ in range(2):
+        Noting().make_folder(tmp_path / "spool")
+    assert synced == [tmp_path]
+    assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
+
+
+async def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    """What all can write to, or belongs to somebody else, is no spool; its group may, and nothing is followed."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(UsageError, match="can be written to by all"):
+        RealFiles().make_folder(folder)
+    folder.chmod(0o2770)
+    RealFiles().make_folder(folder)
+    if os.geteuid() == 0:
+        os.chown(folder, 12_345, -1)
+        with pytest.raises(UsageError, match="belongs to another user"):
+            RealFiles().make_folder(folder)
+        os.chown(folder, 0, -1)
+    (folder / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"):
+        RealFiles().lock(folder / "lock")
+
+
+async def test_numbers_of_segments_end(tmp_path: Path) -> None:
+    """Behind the last number there is none: that is told, and nothing is acknowledged and then not found."""
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "9999999999-0.bin").touch()
+    with pytest.raises(UsageError, match="9999999999"):
+        async with small(tmp_path):
+            pass
 
 
 async def test_a_folder_is_for_one_process(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import os
 import pty
+import re
 import signal
 import sys
 import time
@@ -150,6 +151,18 @@ async def test_numbers_without_a_database_are_called_old() -> None:
         )
         hub.stale(None)
         assert await error_line(process) == f"callhome: connected to {url}"
+
+
+async def test_once_calls_old_numbers_old() -> None:
+    """A server that has lost its database is told of with --once too, beside its numbers; else nothing is."""
+    async with console() as (hub, url):
+        hub.stale(time.monotonic() - 60)
+        code, out, err = await outcome("--once", "--url", url)
+        assert (code, len(out.splitlines())) == (0, 2)
+        assert re.fullmatch(r"callhome: the server lost its database 6\d s ago: the numbers are old\n", err)
+        hub.stale(None)
+        code, out, err = await outcome("--once", "--url", url)
+        assert (code, len(out.splitlines()), err) == (0, 2, "")
 
 
 async def test_gap_is_answered_by_asking_for_a_snapshot() -> None:

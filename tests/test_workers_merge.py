@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from callhome.metrics import Tally, render
@@ -41,7 +44,7 @@ def test_each_sample_gets_its_worker() -> None:
     assert len(found) == len(one) + len(two) + 2
 
 
-@pytest.mark.parametrize("text", [None, b"", b"callhome_x{", b"\xff"])
+@pytest.mark.parametrize("text", [None, b"", b"callhome_x{", b"x 1\ny z", b"\xff"])
 def test_who_tells_nothing_is_down(text: bytes | None) -> None:
     """A worker without a text, or with one that can't be read, is down, and the others' are there."""
     found = samples(merged({1: b"callhome_x 3\n", 2: text}))
@@ -50,6 +53,25 @@ def test_who_tells_nothing_is_down(text: bytes | None) -> None:
         ("callhome_worker_up", frozenset({("worker", "1")})): 1,
         ("callhome_worker_up", frozenset({("worker", "2")})): 0,
     }
+
+
+def test_it_reads_whatever_the_library_writes() -> None:
+    """Any label's value and any number come through as the library reads them."""
+    registry = CollectorRegistry()
+    gauge = Gauge("callhome_x", 'a "x" \\ \n b', ("product", "b"), registry=registry)
+    values = ['a"b', "a\\", "a\nb", '",x="', "", "} 1", "é\x85\u2028\r #", "a, b"]
+    numbers = [math.inf, -math.inf, 1e-9, 1.5e300, -0.0]
+    for value in values:
+        for number in numbers:
+            gauge.labels(value, str(number)).set(number)
+    text = generate_latest(registry)
+    found = samples(merged({1: text}))
+    expected = {
+        (name, labels | {("worker", "1")}): number for (name, labels), number in samples(text).items()
+    }
+    assert len(expected) == len(values) * len(numbers)
+    assert found == expected | {("callhome_worker_up", frozenset({("worker", "1")})): 1}
+    assert merged({1: text}).splitlines()[:2] == text.splitlines()[:2]
 
 
 def test_restarts_are_the_supervisors() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from callhome.settings import Listen
 from callhome.store.connection import StoreUnavailable
 from callhome.store.encoding import row_key
 from callhome.store.writer import BatchWriter
+from cutting import CutLine
 from rows import Row
 
 # The writer itself waits 2 s for a lock.
@@ -186,6 +189,31 @@ async def test_cancelling_a_write_cuts_its_connection(writer: BatchWriter, conne
     written = await writer.write(batch, replay=True)
     assert written.stored + written.duplicates == 5
     assert await connection.fetchval("SELECT count(*) FROM ping") == 5
+
+
+@pytest.mark.parametrize("replay", [False, True])
+async def test_cancelling_ends_where_the_database_is_frozen(
+    database: str, connection: Any, *, replay: bool
+) -> None:
+    """A server that answers nothing is asked for nothing, no ROLLBACK either: a drain ends when it is to."""
+    place = urlsplit(database)
+    async with CutLine(Listen(str(place.hostname), place.port or 5432)) as line, connection.transaction():
+        writer = BatchWriter(database.replace(f":{place.port}/", f":{line.port}/"))
+        await connection.execute("LOCK TABLE ping IN SHARE MODE")
+        writing = asyncio.create_task(writer.write(rows(3), replay=replay))
+        await wait_for_a_lock(connection)
+        with line.hole():
+            writing.cancel()
+            done, _ = await asyncio.wait({writing}, timeout=PATIENCE_S)
+            assert done
+            assert writing.cancelled()
+
+
+async def test_a_probe_commits_or_says_so(writer: BatchWriter, unused_tcp_port: int) -> None:
+    """It asks for a commit, as anybody who may write, and leaves nothing."""
+    await writer.probe()
+    with pytest.raises(StoreUnavailable):
+        await BatchWriter(f"postgresql://u:p@127.0.0.1:{unused_tcp_port}/x").probe()
 
 
 async def test_a_database_that_is_not_there_is_named(unused_tcp_port: int) -> None:

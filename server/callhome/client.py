@@ -65,7 +65,8 @@ QUEUE_BYTES: Final = 256 * 1024
 # The server takes the time of an id as old as this for that of the ping.
 QUEUE_DAYS: Final = 90
 # Pings that a program without a writable disk keeps, and calls that the thread hasn't seen yet: with the queue that is
-# read to be sent and an answer, less than 50 × 16 KiB + 3 × 256 KiB + 50 calls, some 2 MB, and usually next to nothing.
+# read to be sent, less than 50 × 16 KiB + 3 × 256 KiB + 50 calls, some 2 MB, and usually next to nothing. Only an
+# answer that is made for it takes more while it is read: 256 KiB of JSON hold 64,000 empty things, some 10 MB.
 KEPT_PINGS: Final = 50
 # A ping of another process that is younger is being sent by it.
 FRESH_S: Final = 10.0
@@ -74,6 +75,8 @@ STALE_S: Final = 3_600.0
 # As the server takes it, and as much as an answer of its batch route may have.
 PING_BYTES: Final = 16 * 1024
 ANSWER_BYTES: Final = 256 * 1024
+# The server sends ten at most. An answer has room for 87,000 empty ones, which would be the program's to keep.
+NOTICES: Final = 100
 
 _log: Final = logging.getLogger("callhome.client")
 
@@ -343,7 +346,12 @@ class Client:
             self._alive_at = None
             jobs.append((_new_id(), self._told("alive")))
         for id, told in jobs:
-            body = self._body(id, told)
+            try:
+                body = self._body(id, told)
+            except Exception as error:  # task root: values of any type; they cost their ping alone
+                self.status = f"failed: {error!r}"
+                _log.debug("no ping", exc_info=True)
+                continue
             # Before the request: a program that ends in its midst loses nothing, and a twin has the same id.
             self._state.keep(id, body)
             self._unsent[id] = body
@@ -351,7 +359,11 @@ class Client:
                 del self._unsent[next(iter(self._unsent))]
         if self._retry_at is None or now >= self._retry_at:
             self._retry_at = None
-            self._deliver()
+            try:
+                self._deliver()
+            except Exception as error:  # task root: whatever it is, it costs a try and not the thread
+                _log.debug("a try failed", exc_info=True)
+                self._later(_Reply(0, {}, 0.0, f"failed: {error!r}"))
         if jobs and jobs[-1][1]["event"] == "stop":
             self._retry_at = self._alive_at = None
 
@@ -370,6 +382,9 @@ class Client:
                 return
             self._settled([id], reply)
             if not reply.is_stored:
+                if self._unsent:
+                    # One by one until one gets through: a stranger that refuses all shall not cost the whole queue.
+                    self._later(reply._replace(why=f"{reply.why}; older pings wait"))
                 return
             self._hand_over(reply.answer)
         with self._state.draining() as is_mine:
@@ -389,8 +404,9 @@ class Client:
             return
         again = set()
         for one in _dicts(reply.answer.get("refused")):
-            line = one.get("line")
-            if one.get("reason") in _PASSING and isinstance(line, int) and 1 <= line <= len(ids):
+            line, reason = one.get("line"), one.get("reason")
+            is_passing = isinstance(reason, str) and reason in _PASSING
+            if is_passing and isinstance(line, int) and 1 <= line <= len(ids):
                 again.add(ids[line - 1])
         self._settled([id for id in ids if id not in again], reply)
         if again:
@@ -571,10 +587,13 @@ def _reply(status: int, headers: Mapping[str, str], body: bytes) -> _Reply:
         return _Reply(0, {}, 0.0, "no answer: 200, but not from callhome")
     answer = answer if isinstance(answer, dict) else {}
     said = headers.get("retry-after", "")
-    after_s = float(said) if re.fullmatch(r"[0-9]{1,9}", said) else 0.0
+    # However many digits: as a float, what is too much for one is infinite.
+    after_s = float(said) if re.fullmatch(r"[0-9]+", said) else 0.0
     why = f"{status}, {'stored' if status in (200, 204) else 'not stored'}"
-    if answer.get("reason"):
-        why = _clean(f"{why}: {answer['reason']} {answer.get('field', '')} {answer.get('message', '')}", 300)
+    # Texts alone: to print a list within lists within lists may fail.
+    words = [answer.get(name) for name in ("reason", "field", "message")]
+    if isinstance(words[0], str) and words[0]:
+        why = _clean(f"{why}: {' '.join(word for word in words if isinstance(word, str) and word)}", 300)
     return _Reply(status, answer, min(after_s, RETRY_AFTER_MOST_S), why)
 
 
@@ -600,7 +619,7 @@ def _answer(told: Mapping[str, Any]) -> Answer:
         license=text(told, "license"),
         notices=tuple(
             Notice(text(one, "text"), text(one, "level"), text(one, "url"))
-            for one in _dicts(told.get("notices"))
+            for one in _dicts(told.get("notices"))[:NOTICES]
         ),
         next_s=next_s if isinstance(next_s, int) and _is_whole(next_s) and next_s > 0 else 0,
     )
@@ -766,6 +785,9 @@ class _Line:
 
     def wrap(self, tls: ssl.SSLContext, host: bytes) -> None:
         """Speak TLS from here on; the certificate must be the host's."""
+        if self._read:
+            # It came unprotected, and would be taken for the server's answer.
+            raise OSError("the proxy sent more than its answer")
         self._socket.settimeout(self._left_s())
         # As bytes: a text would bring in the codec for names beyond ASCII.
         self._socket = tls.wrap_socket(self._socket, server_hostname=host)

@@ -46,7 +46,7 @@ class Durability:
         """Open the spool. Raises `CallhomeError`, ``OSError``. Cancelling it opens nothing."""
         settings = self._settings
         if settings.spool_dir is None:
-            logger.info(
+            logger.warning(
                 "no spool: pings get 503 while the database is away; CALLHOME_SPOOL_DIR names a folder for one"
             )
             return self
@@ -71,8 +71,13 @@ class Durability:
         try:
             await self._prepare()
         except StoreUnavailable as error:
-            if self.cache is None or self.cache.load_basics() is None:
+            if self.cache is None:
                 raise
+            if self.cache.load_basics() is None:
+                raise StoreUnavailable(
+                    f"{error}; without it, a server starts only where it ran before with this spool folder "
+                    f"({self._settings.spool_dir}; each worker has one)"
+                ) from error
             logger.warning("starting without the database: %s", error)
         else:
             self._prepare = None

@@ -40,7 +40,7 @@ _BY_STATUS: Final = {
     503: "Nothing is known to be stored; send it again, with the same id.",
 }
 _BY_CLASS: Final = {
-    2: "The ping is stored: the answer leaves after the commit.",
+    2: "The ping is durable: committed, or in the server's spool while its database is away.",
     3: "callhome never redirects. Is --url right?",
     4: "The ping is not stored: the request is wrong, and the answer says why.",
     5: "Nothing is known to be stored; the server's log says more.",
@@ -67,7 +67,7 @@ def _optional_fields(command: Any) -> Any:
 def ping(url: str, **fields: Any) -> None:
     """Send one ping and explain the answer.
 
-    Prints the status, the answer and what it means. Ends with 0 if the ping is stored, else with 1.
+    Prints the status, the answer and what it means. Ends with 0 if the ping is durable, else with 1.
 
     \b
     Example:

@@ -114,11 +114,12 @@ async def _drain(folder: Path, dsn: str) -> None:
             ) from error
         finally:
             await writer.close()
-        damaged = spool.damaged + spool.torn
+        damaged, lost = spool.damaged + spool.torn, spool.lost_pings
         if spool.problem:
             raise CallhomeError(f"{_said(folder, drained)}, but it could not be emptied: {spool.problem}")
     kept = f", {damaged} damaged parts (see {folder / 'damaged'})" if damaged else ""
-    click.echo(f"{_said(folder, drained)}{kept}; it is empty now")
+    gone = f", {lost} pings of them can't be read" if lost else ""
+    click.echo(f"{_said(folder, drained)}{kept}{gone}; it is empty now")
 
 
 def _said(folder: Path, drained: Drained) -> str:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from ..errors import CallhomeError, UsageError
-from ..live.wire import SNAPSHOT_REQUEST, LiveState, decode
+from ..live.wire import SNAPSHOT_REQUEST, LiveState, Message, decode
 from .watch_view import Choice, Lines, Table, View
 
 # The server says something every 10 s at least: after two messages are missing, the line is dead.
@@ -146,16 +146,37 @@ class _Follower:
             self._take(data)
             if not self._state.lost:
                 asked = False
+                if self._once:
+                    await self._end(socket)
             elif not asked:
                 await socket.send(SNAPSHOT_REQUEST)
                 asked = True
 
-    def _take(self, data: str | bytes) -> None:
-        state = self._state
+    async def _end(self, socket: ClientConnection) -> None:
+        """Say it if the numbers shown are old, and be done. Cancelling it says nothing."""
+        self._done = True
+        # A server without its database says so in a message of its own, which it sends before it answers this ping.
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(OPEN_S):
+                await (await socket.ping())
+        with suppress(ConnectionClosed, TimeoutError):
+            while True:
+                async with asyncio.timeout(0):  # only what is here already
+                    self._state.receive(self._decoded(await socket.recv()))
+        if self._state.stale_s:
+            self._view.status(self._said_old())
+
+    def _decoded(self, data: str | bytes) -> Message:
         try:
-            message = decode(data)
+            return decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise CallhomeError(f"{self._url} speaks, but not as callhome does: is --url right?") from None
+
+    def _said_old(self) -> str:
+        return f"the server lost its database {self._state.stale_s:.0f} s ago: the numbers are old"
+
+    def _take(self, data: str | bytes) -> None:
+        state, message = self._state, self._decoded(data)
         dirty = state.receive(message)
         if message.type == "snapshot":
             self._check_known()
@@ -163,9 +184,9 @@ class _Follower:
             at = message.at.astimezone(UTC).isoformat(timespec="milliseconds") if message.at else ""
             self._view.update(state, dirty, at.replace("+00:00", "Z"))
         if self._once and not state.lost:
-            self._done = True
-        elif state.stale_s:
-            self._view.status(f"the server lost its database {state.stale_s:.0f} s ago: the numbers are old")
+            return
+        if state.stale_s:
+            self._view.status(self._said_old())
         else:
             self._view.status(f"connected to {self._url}")
 

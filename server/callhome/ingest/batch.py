@@ -127,7 +127,7 @@ class GroupCommit:
         self._stopping = True
         try:
             if self._failover.has_spool and not await self._is_idle(within_s / 2):
-                self._failover.go_away("this server stops, and the database is slow")
+                self._failover.go_away("this server stops, and the database is slow", for_good=True)
                 for committer in self._committers:
                     committer.writer.terminate()
             if not await self._is_idle(within_s / 2 if self._failover.has_spool else within_s):

@@ -364,6 +364,12 @@ class PingProtocol(asyncio.Protocol):
         else:
             self._refuse_and_end(Refused(Reason.TIMEOUT, "the request took too long to arrive"))
 
+    def give_way(self) -> None:
+        """Refuse the batch whose body is arriving: others need its memory."""
+        self._refuse_and_end(
+            Refused(Reason.OVERLOADED, "the batch took long to arrive, and others wait; send it again later")
+        )
+
     def stop(self) -> None:
         """Close if nothing is being asked; else the answer to it will be the last."""
         if not self._queue and self._reader.phase == IDLE and not self._lingering:

@@ -10,6 +10,7 @@ from typing import Final, Protocol, Self
 
 from ..errors import CallhomeError
 from ..metrics import Tally
+from ..store.connection import StoreUnavailable
 from ..store.encoding import row_key
 from ..store.writer import BatchWriter, Written
 from .failover import Failover, commit_once
@@ -111,12 +112,21 @@ class Drainer:
             if spooled is not None:
                 await self._write(spooled)
                 attention.set()
+            elif self._failover.is_spooling:  # its end calls again
+                return
             elif self._failover.is_away:
-                await self._writer.open()
+                await self._probe()
             self._failover.come_back()
         except BaseException:
             attention.set()
             raise
+
+    async def _probe(self) -> None:
+        try:
+            async with asyncio.timeout(self._commit_s):
+                await self._writer.probe()
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the database has not committed within {self._commit_s:g} s") from error
 
     async def _write(self, spooled: Spooled) -> None:
         written = await commit_once(

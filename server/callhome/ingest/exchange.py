@@ -108,11 +108,10 @@ class ReadyzExchange(Exchange):
     pings = 0
 
     def take(self, request: RequestReader, body: bytes) -> None:
-        """Answer ``ready``, or 503 and why not, a line each."""
+        """Answer ``ready``, or 503. Why not is told on the console's listener: here it would be told to anybody."""
         server = self.connection.server
-        problems = server.problems()
-        told = "".join(f"{problem}\n" for problem in problems) or "ready\n"
-        self.reply(server.answers.render(503 if problems else 200, TEXT, told.encode()))
+        status, told = (503, b"not ready\n") if server.problems() else (200, b"ready\n")
+        self.reply(server.answers.render(status, TEXT, told))
 
 
 class PingExchange(Exchange):
@@ -204,20 +203,27 @@ class BatchExchange(Exchange):
 
     def arrived(self, count: int) -> None:
         """Set memory aside for so much more of the body."""
+        self.connection.server.arriving.setdefault(self)
         self._reserve(self._reserved_bytes + count)
 
     def _reserve(self, count: int) -> None:
         """Have ``count`` bytes set aside in place of what was; raise :class:`Refused` if there are none left."""
+        # Who has been sending for the longest gives way: a few that never end must not keep the others out.
         server = self.connection.server
-        held = server.batch_bytes - self._reserved_bytes + count
-        if held > server.config.batch_memory_bytes and count > self._reserved_bytes:
-            raise Refused(Reason.OVERLOADED, "too many batches at once, send it again later")
-        server.batch_bytes = held
+        more = count - self._reserved_bytes
+        while more > 0 and server.batch_bytes + more > server.config.batch_memory_bytes:
+            if (slowest := next(iter(server.arriving), self)) is self:
+                raise Refused(Reason.OVERLOADED, "too many batches at once, send it again later")
+            del server.arriving[slowest]
+            slowest.connection.give_way()
+        server.batch_bytes += more
         self._reserved_bytes = count
 
     def release(self) -> None:
         """Give the memory back. Idempotent."""
-        self.connection.server.batch_bytes -= self._reserved_bytes
+        server = self.connection.server
+        server.arriving.pop(self, None)
+        server.batch_bytes -= self._reserved_bytes
         self._reserved_bytes = 0
 
     def take(self, request: RequestReader, body: bytes) -> None:
@@ -228,6 +234,7 @@ class BatchExchange(Exchange):
             raise Refused(Reason.OVERLOADED, "too many batches at once, send it again later")
         if server.budget is not None:
             server.budget.spend()
+        server.arriving.pop(self, None)
         self._reserve(len(body))
         pieces = unpack(body, request.content_encoding == b"gzip", config.batch_unpacked_bytes)
         origin = self.connection.origin.of(request.forwarded)
@@ -280,8 +287,9 @@ class BatchExchange(Exchange):
         for offset, error in refused.items():
             number = self._row_lines[offset]
             self._refused[number] = error.to_json(line=number + 1)
-        told = [self._refused[number] for number in sorted(self._refused)]
-        self.reply(self.connection.server.answers.lines(stored, told))
+        self.reply(
+            self.connection.server.answers.lines(stored, [told for _, told in sorted(self._refused.items())])
+        )
 
     def reply(self, answer: bytes) -> None:
         """Set the answer; what it takes is set aside until it is sent, and is never refused here."""

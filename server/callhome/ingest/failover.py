@@ -70,6 +70,8 @@ class Failover:
         self._prepare = prepare
         self.is_away = prepare is not None
         self.spooled = 0
+        self._spooling = 0  # batches on their way into the spool
+        self._stays_away = False
         self.attention = asyncio.Event()
         self.attention.set()
 
@@ -96,23 +98,36 @@ class Failover:
                 return await commit_once(writer, rows, attempts, replay=False, within_s=self._spool_after_s)
             except StoreUnavailable as error:
                 self.go_away(str(error))
+        self._spooling += 1
         try:
             await spool.append(rows, attempts)
         except SpoolUnavailable as error:
-            raise StoreUnavailable(f"neither database nor spool take it: {error}") from error
+            raise StoreUnavailable(
+                f"the database is away, and the spool does not take it: {error}"
+            ) from error
+        finally:
+            self._spooling -= 1
+            self.attention.set()
         self.spooled += len(rows)
-        self.attention.set()
         return None
 
-    def go_away(self, why: str) -> None:
-        """Spool from now on."""
+    @property
+    def is_spooling(self) -> bool:
+        """Whether a batch is on its way into the spool, which may seem empty meanwhile."""
+        return self._spooling > 0
+
+    def go_away(self, why: str, *, for_good: bool = False) -> None:
+        """Spool from now on; ``for_good``: until the end."""
+        self._stays_away = self._stays_away or for_good
         if not self.is_away and self._spool is not None:
             logger.warning("pings are spooled until the database commits again: %s", why)
             self.is_away = True
         self.attention.set()
 
     def come_back(self) -> None:
-        """Commit again: the drainer has found the database prepared, and it takes what it is given."""
+        """Commit again: the drainer has found the database prepared, and it has committed something."""
+        if self._stays_away:
+            return
         if self.is_away:
             logger.info("the database commits again: pings go to it")
         self.is_away = False

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..metrics import Tally
     from ..releases.advice import Advisor
     from .enrich import Enricher
+    from .exchange import BatchExchange
 
 # Connections beyond the bound that are told 503 at the same time; any more are cut without a word.
 TURNED_AWAY: Final = 256
@@ -55,15 +56,16 @@ class IngestServer:
     What connections use: ``clock_s`` (the loop's time at the last sweep), ``idle_deadline_s`` (until when a connection
     that is idle now may be), ``answers``, ``routes``, the steps
     ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``budget``, None where there is none, ``tally``,
-    ``call_soon``, ``turns`` for batches, and ``batch_bytes``, what these have set aside.
+    ``call_soon``, ``turns`` for batches, ``batch_bytes``, what these have set aside, and ``arriving``, those whose
+    bodies are on their way, in the order in which they began.
     """
 
     # Each ping asks for a dozen of them, and a dict of more than thirty attributes is slow.
     __slots__ = (
         "_all_gone", "_door", "_logged_s", "_loop", "_soon", "_timer", "_unlogged",
-        "admission", "advise", "advisor", "answers", "batch_bytes", "budget", "call_soon", "clock_s", "commit",
-        "config", "connections", "country_of", "enrich", "heads", "idle_deadline_s", "is_stopping", "pipeline", "port",
-        "ready", "routes", "submit_one", "tally", "trusted", "turns",
+        "admission", "advise", "advisor", "answers", "arriving", "batch_bytes", "budget", "call_soon", "clock_s",
+        "commit", "config", "connections", "country_of", "enrich", "heads", "idle_deadline_s", "is_stopping",
+        "pipeline", "port", "ready", "routes", "submit_one", "tally", "trusted", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +96,7 @@ class IngestServer:
         self.heads = KnownHeads()
         self._soon: list[tuple[PingExchange, bytes]] = []
         self.batch_bytes = 0
+        self.arriving: dict[BatchExchange, None] = {}
         self.port = config.port
         self.clock_s = 0.0
         self.idle_deadline_s = inf

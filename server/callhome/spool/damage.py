@@ -14,7 +14,7 @@ from .segments import DAMAGED, Source
 
 logger = logging.getLogger(__name__)
 
-# As long as one segment: who wants more of a dying disk copies the disk.
+# As long as one segment, without those set aside: who wants more of a dying disk copies the disk.
 KEPT_BYTES: Final = 64 * 2**20
 _PIECE_BYTES: Final = 2**20
 _KEPT: Final = re.compile(r"(\d{10})(?:-\d+\.bin|\.seg)", re.ASCII)
@@ -31,7 +31,7 @@ def keep(files: Files, folder: Path, number: int, source: Source, regions: Seque
     try:
         files.make_folder(kept)
         names = files.names(kept)
-        room = KEPT_BYTES - sum(_size(files, kept / name) for name in names)
+        room = KEPT_BYTES - sum(_size(files, kept / name) for name in names if name.endswith(".bin"))
         for offset, end in regions:
             name = f"{number:010d}-{offset}.bin"
             if name in names:

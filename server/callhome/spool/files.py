@@ -21,7 +21,7 @@ class Files(Protocol):
     """What the spool does with files. Each raises ``OSError``; each may block, and is called in a thread."""
 
     def make_folder(self, folder: Path) -> None:
-        """Make a folder that its owner alone can enter; its parent must be there, and it may be."""
+        """Make a folder, on the disk too, that its owner alone can enter; its parent must be there, and it may be."""
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in a folder."""
@@ -69,12 +69,29 @@ class Files(Protocol):
         """Return how much of its file system is used, of what others than root can use."""
 
 
+def _check_owner(folder: Path) -> None:
+    """Raise `UsageError` where others may put files there; its group may, as a mounted volume's does."""
+    found = folder.stat()
+    if sys.platform != "win32" and (found.st_mode & stat.S_IWOTH or found.st_uid not in (0, os.geteuid())):
+        raise UsageError(
+            f"{folder} belongs to another user or can be written to by all: a spool needs a folder of its own; "
+            "chown and chmod it, or name another in CALLHOME_SPOOL_DIR"
+        )
+
+
 class RealFiles:
     """`Files` of the operating system: one with POSIX."""
 
     def make_folder(self, folder: Path) -> None:
         """See `Files`."""
-        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        try:
+            folder.mkdir(mode=_FOLDER_MODE)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            _check_owner(folder)
+        else:
+            self.sync_folder(folder.parent)
 
     def names(self, folder: Path) -> list[str]:
         """See `Files`."""
@@ -86,7 +103,7 @@ class RealFiles:
             raise UsageError("a spool needs Linux or another POSIX system: leave CALLHOME_SPOOL_DIR out")
         import fcntl
 
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -104,7 +121,7 @@ class RealFiles:
     def open(self, path: Path, *, writing: bool = False) -> int:
         """See `Files`. What is no regular file, a pipe for instance, is not opened."""
         access = os.O_RDWR if writing else os.O_RDONLY
-        fd = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "no regular file", str(path))

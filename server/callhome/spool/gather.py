@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from . import damage
 from .files import Files
-from .record import Foreign, Kind
+from .record import RECORD_BYTES, Foreign, Kind
 from .scan import Record, Region, scan
 from .segments import Segment, Source
+
+# Of the records together, whatever their number; one alone may have as much again.
+_MOST_BYTES: Final = RECORD_BYTES
 
 
 class Gathered(NamedTuple):
@@ -28,7 +31,7 @@ class Gathered(NamedTuple):
 
 
 def gather(files: Files, folder: Path, segment: Segment, start: int, limit_rows: int) -> Gathered:
-    """Return the records of a segment from byte ``start`` on, with up to ``limit_rows`` rows, but at least one.
+    """Return the records of a segment from byte ``start`` on: up to ``limit_rows`` rows and 4 MiB, but at least one.
 
     One with attempts comes alone: what they stored is counted by the ids of its rows, from the first to the last.
     Damaged regions are kept and passed over. Raises ``OSError`` where it can't be opened.
@@ -36,7 +39,7 @@ def gather(files: Files, folder: Path, segment: Segment, start: int, limit_rows:
     rows: list[bytes] = []
     attempts: list[bytes] = []
     regions: list[tuple[int, int]] = []
-    records, end, at_us = 0, start, 0
+    records, end, at_us, read_bytes = 0, start, 0, 0
     size = segment.end
     with Source(files, segment.path) as source:
         for part in _parts(source, size, start):
@@ -44,7 +47,9 @@ def gather(files: Files, folder: Path, segment: Segment, start: int, limit_rows:
                 regions.append((part.offset, part.end))
                 continue
             body = part.body
-            if rows and (body.attempts or len(rows) + len(body.rows) > limit_rows):
+            read_bytes += part.end - part.offset
+            is_full = len(rows) + len(body.rows) > limit_rows or read_bytes > _MOST_BYTES
+            if rows and (body.attempts or is_full):
                 break
             end = part.end
             if part.header.kind is not Kind.ROWS:

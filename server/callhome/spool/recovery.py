@@ -11,7 +11,7 @@ from . import damage
 from .files import NO_ROOM, Files
 from .record import HEADER_BYTES, Foreign, Kind, header_of
 from .scan import Survey, survey
-from .segments import Segment, Source, is_known, is_unfinished, segment_number, segment_path
+from .segments import LAST_NUMBER, Segment, Source, is_known, is_unfinished, segment_number, segment_path
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ def recover(files: Files, folder: Path) -> Recovered:
         files.remove(folder / name)
     kept = damage.last_number(files, folder)
     found = Recovered(next_number=max(kept, *numbers, 0) + 1 if numbers else kept + 1)
+    if found.next_number > LAST_NUMBER:
+        raise UsageError(
+            f"{folder} has files of segment {LAST_NUMBER}, behind which there is none: move them away"
+        )
     for number in numbers:
         segment = _recover_one(files, folder, number, found, is_newest=number == numbers[-1])
         if segment is not None:

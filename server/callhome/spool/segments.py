@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 LOCK: Final = "lock"
 DAMAGED: Final = "damaged"
+LAST_NUMBER: Final = 9_999_999_999  # a file's name has ten digits
 _SEGMENT: Final = re.compile(r"(\d{10})\.seg", re.ASCII)
 _UNFINISHED: Final = re.compile(r"\d{10}\.new", re.ASCII)
 # What others keep in the folder: the cached catalogue, and the folders of workers.

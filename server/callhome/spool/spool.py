@@ -145,6 +145,7 @@ class Spool(Figures):
                 spooled = stock.take(segment, await self._gather(segment, limit_rows))
                 if spooled is not None:
                     return spooled
+                continue  # it may have grown while it was read
             if not await self._drop_first():
                 break
         return None

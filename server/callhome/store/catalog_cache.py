@@ -118,7 +118,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
         raise UsageError(
             f"{path} can't be read: {error.strerror}; it must belong to the user who runs callhome"
         ) from None
-    except (OSError, ValueError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
         logger.warning("%s is no use: %s", path, error)
         return None
     if found.format != _FORMAT:

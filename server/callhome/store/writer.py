@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -48,6 +49,8 @@ _STORED_BEFORE: Final = (
 _INSERT_BATCH: Final = (
     "INSERT INTO batch (id, first_id, last_id, received, duplicates) VALUES ($1, $2, $3, $4, $5)"
 )
+# Nothing but a message in the WAL, which COMMIT waits for, at home and on a synchronous standby.
+_PROBE: Final = "SELECT pg_logical_emit_message(true, 'callhome', '')"
 # Once, however often its sender tries again.
 _QUARANTINE: Final = (
     "INSERT INTO quarantine (sqlstate, reason, row) VALUES ($1, $2, $3) ON CONFLICT (sha256(row)) DO NOTHING"
@@ -89,6 +92,24 @@ class BatchWriter:
         """Connect, where that is not done. Raises `StoreUnavailable`. Cancelling it opens nothing."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._dsn, "writer")
+
+    async def probe(self) -> None:
+        """Have a transaction committed that changes nothing. Raises `StoreUnavailable` where it isn't.
+
+        Cancelling it cuts the connection.
+        """
+        try:
+            await self.open()
+            assert self._connection is not None
+            await self._connection.execute(_PROBE)
+        except _LOST as error:
+            self.terminate()
+            raise StoreUnavailable(
+                f"the database does not commit: {error or type(error).__name__}"
+            ) from error
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
 
     def terminate(self) -> None:
         """Cut the connection now; a running `write` ends with `StoreUnavailable`."""
@@ -188,7 +209,7 @@ class _Attempt:
         connection, batch = self._connection, self._new_batch()
         first, last = UUID(bytes=row_id(rows[0])), UUID(bytes=row_id(rows[-1]))
         await connection.execute(_INCOMING)
-        async with connection.transaction():
+        async with _transaction(connection):
             await _copy(connection, "incoming", rows, batch)
             new = _counter(await connection.fetch(_INSERT_NEW))
             before = Counter[int]()
@@ -197,6 +218,22 @@ class _Attempt:
             duplicates = len(rows) - new.total()
             await connection.execute(_INSERT_BATCH, UUID(bytes=batch), first, last, len(rows), duplicates)
         return new + before
+
+
+@asynccontextmanager
+async def _transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction, rolled back after an error. Cancelling it cuts the connection: who hangs answers no ROLLBACK."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
 
 
 def _counter(found: Sequence[asyncpg.Record]) -> Counter[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 # Prometheus gives a scrape 10 s; a worker that needs one for this is not well.
 ANSWER_S: Final = 1.0
+# A merge may be this old, so that many who ask cost one.
+KEPT_S: Final = 1.0
 # Bound: so much for each worker. A thousand products take 0.1 MiB.
 TEXT_BYTES: Final = 16 * 2**20
 # The end of a whole text: one that a kill cut short is no text.
@@ -32,6 +35,8 @@ class Exposition:
         self._place = place
         self._own = own
         self._stack = AsyncExitStack()
+        self._merge: asyncio.Task[bytes] | None = None
+        self._kept_until_s = 0.0
 
     async def __aenter__(self) -> Self:
         """Begin to tell. Raises ``OSError``. Cancelling it begins nothing."""
@@ -42,19 +47,36 @@ class Exposition:
 
     async def __aexit__(self, *_: object) -> None:
         """Tell no more. Cancelling it tells no more either."""
+        merge = self._merge
+        if merge is not None:
+            merge.cancel()
         await self._stack.aclose()
+        if merge is not None:
+            await asyncio.wait([merge])
 
     async def text(self) -> bytes:
-        """Return the text; within `ANSWER_S`, whoever doesn't answer. Cancelling it changes nothing."""
-        place = self._place
-        if place is None:
+        """Return the text, no older than `KEPT_S`; within `ANSWER_S`, whoever doesn't answer.
+
+        Cancelling it changes nothing: whoever else waits for the same text gets it.
+        """
+        if self._place is None:
             return self._own()
+        merge = self._merge
+        if merge is None or (merge.done() and time.monotonic() >= self._kept_until_s):
+            merge = self._merge = asyncio.create_task(self._of_all(self._place), name="metrics of all")
+        return await asyncio.shield(merge)
+
+    async def _of_all(self, place: Place) -> bytes:
+        """Ask the others, and merge. Cancelling it asks no more; a merge under way ends unheard."""
         others = [number for number in range(place.workers + 1) if number != place.number]
         told = dict(
             zip(others, await asyncio.gather(*(ask(place.socket_of(one)) for one in others)), strict=True)
         )
         supervisor = told.pop(0)
-        return merged({**told, place.number: self._own()}, supervisor)
+        # Beside the loop, which has pings to take meanwhile.
+        text = await asyncio.to_thread(merged, {**told, place.number: self._own()}, supervisor)
+        self._kept_until_s = time.monotonic() + KEPT_S
+        return text
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import re
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -78,16 +78,16 @@ class Leftovers:
         if self._folder is None:
             return
         try:
-            for folder in left(self._folder, self._workers):
-                await self._drain(folder)
+            await self._drain([*left(self._folder, self._workers)])
         except Exception:  # task root: the server goes on; the next start tries again
             logger.exception("left spools are not drained")
 
-    async def _drain(self, folder: Path) -> None:
-        """Try until it is drained. Cancelling it ends the try."""
-        logger.info("draining the spool %s, which no server uses any more", folder)
+    async def _drain(self, folders: list[Path]) -> None:
+        """Try each in turn until all are drained: one that can't be stops no other. Cancelling ends the try."""
         pause_s, longest_s = _PAUSE_S
-        while not await self._tried(folder):
+        for folder in folders:
+            logger.info("draining the spool %s, which no server uses any more", folder)
+        while folders := [folder for folder in folders if not await self._tried(folder)]:
             await asyncio.sleep(random.uniform(0.5, 1.0) * pause_s)
             pause_s = min(longest_s, 2 * pause_s)
 
@@ -97,17 +97,21 @@ class Leftovers:
             env=self._environment,
             stdin=DEVNULL,
             stdout=PIPE,
-            stderr=STDOUT,
+            stderr=PIPE,
             start_new_session=True,
         )
         try:
-            said, _ = await process.communicate()
+            said, wrong = await process.communicate()
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        text = said.decode(errors="replace").strip()[-_SAID_CHARACTERS:]
+        # One line of the log, of what it said at its end: its result, or what stopped it behind how it went on.
+        told = (wrong or said) if process.returncode else said
+        lines = (line.strip() for line in told.decode(errors="replace").splitlines())
+        text = " ".join(line for line in lines if line and not line.startswith(f"draining {folder} ..."))
+        text = text[-_SAID_CHARACTERS:]
         level = logging.WARNING if process.returncode else logging.INFO
         logger.log(level, "draining %s: %s", folder, text or f"status {process.returncode}")
         return process.returncode == 0

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from ..errors import CallhomeError, UsageError
 from ..settings import DatabaseUrl, Listen, Settings
+from ..spool.files import RealFiles
 from .child import Life, live
 from .exposition import telling
 from .leftovers import Leftovers
@@ -182,7 +183,7 @@ def _pause_s(quick_deaths: int) -> float:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        RealFiles().make_folder(folder)
     except OSError as error:
         raise UsageError(f"CALLHOME_SPOOL_DIR={folder} can't be made: {error.strerror}") from None
 
