@@ -186,9 +186,8 @@ class LegacyExchange(PingExchange):
 class BatchExchange(Exchange):
     """``POST /v1/pings``: lines, each stored or refused on its own.
 
-    Memory: over all batches, what has arrived of bodies, what is kept of refused lines and the answers take
-    ``batch_memory_bytes``, and one more answer each. Beside it, since batches have their turns one after the other,
-    just once: 2 × ``batch_unpacked_bytes`` and the rows of one batch. Rows that are submitted are the group commit's.
+    Memory: over all batches, what has arrived of bodies, is kept of refused lines, and the answers take
+    ``batch_memory_bytes``, and one more answer each. Beside it, once: 2 × ``batch_unpacked_bytes`` and a batch's rows.
     """
 
     __slots__ = ("_count", "_refused", "_reserved_bytes", "_row_lines")
@@ -287,9 +286,8 @@ class BatchExchange(Exchange):
         for offset, error in refused.items():
             number = self._row_lines[offset]
             self._refused[number] = error.to_json(line=number + 1)
-        self.reply(
-            self.connection.server.answers.lines(stored, [told for _, told in sorted(self._refused.items())])
-        )
+        told = [self._refused[number] for number in sorted(self._refused)]
+        self.reply(self.connection.server.answers.lines(stored, told))
 
     def reply(self, answer: bytes) -> None:
         """Set the answer; what it takes is set aside until it is sent, and is never refused here."""
