@@ -260,9 +260,12 @@ async def test_a_row_refused_at_drain_is_quarantined(database: str, tmp_path: Pa
 
 
 @pytest.mark.fault(25)
-async def test_stopping_spools_what_can_not_be_committed(database: str, tmp_path: Path) -> None:
+async def test_stopping_spools_what_can_not_be_committed(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Stopped while the database hangs, all that waits is spooled and answered; the next start stores it."""
     spool = str(tmp_path / "spool")
+    caplog.set_level("INFO")
     async with connected(database) as connection:
         async with running(database, spool_dir=spool, spool_after_s=60, stop_s=4) as app:
             async with locking(database, "ping"):
@@ -273,6 +276,7 @@ async def test_stopping_spools_what_can_not_be_committed(database: str, tmp_path
                     await until(partial(waits, app, number))
                 await app.__aexit__()
                 assert all(map(is_taken, await asyncio.gather(*asked)))
+            assert f"3 pings wait in the spool {spool}" in caplog.text
             assert app.tally.refused == {}
         assert await connection.fetchval("SELECT count(*) FROM ping") == 0
         async with running(database, spool_dir=spool) as app:

@@ -63,7 +63,7 @@ def test_a_port_where_somebody_listens_is_not_held(joins: bool) -> None:
     """A port with a listener is in use, also where that one would share it: it is another server's."""
     with listener(ANY, joins=joins) as other:
         place = Listen("127.0.0.1", other.getsockname()[1])
-        with pytest.raises(OSError, match="in use") as raised, held(place):
+        with pytest.raises(OSError, match=rf"in use: 127.0.0.1:{place.port}$") as raised, held(place):
             pass
     assert raised.value.errno == errno.EADDRINUSE
 

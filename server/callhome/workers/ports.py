@@ -33,7 +33,7 @@ def held(place: Listen) -> Iterator[Listen]:
                 _bind(one, (address[0], port, *address[2:]))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
-                    raise
+                    raise OSError(error.errno, f"{error.strerror}: {place}") from error
                 failure = error
             else:
                 port = int(one.getsockname()[1])
