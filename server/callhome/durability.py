@@ -61,7 +61,9 @@ class Durability:
         """Close the spool. Cancelling it closes it all the same."""
         if self.spool is not None:
             if pings := self.spool.pings:
-                logger.info("%d pings wait in the spool %s for the next start", pings, self._settings.spool_dir)
+                logger.info(
+                    "%d pings wait in the spool %s for the next start", pings, self._settings.spool_dir
+                )
             await self.spool.__aexit__(None, None, None)
 
     async def prepare(self) -> None:
