@@ -87,7 +87,7 @@ async def test_a_worker_sees_the_end_of_its_supervisor(
     program: Callable[[str], None], tmp_path: Path
 ) -> None:
     """When the other end of its line is gone, without a word, it reads the end of it."""
-    program(READY + f"open({str(tmp_path / 'gone')!r}, 'w').write(str(len(os.read(0, 9))))")
+    program(READY + f"read = len(os.read(0, 9)); open({str(tmp_path / 'gone')!r}, 'w').write(str(read))")
     ready = asyncio.Event()
     living = asyncio.create_task(live(ORDER, asyncio.Event(), 30.0, ready.set))
     await ready.wait()
