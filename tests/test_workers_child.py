@@ -87,7 +87,8 @@ async def test_a_worker_sees_the_end_of_its_supervisor(
     program: Callable[[str], None], tmp_path: Path
 ) -> None:
     """When the other end of its line is gone, without a word, it reads the end of it."""
-    program(READY + f"read = len(os.read(0, 9)); open({str(tmp_path / 'gone')!r}, 'w').write(str(read))")
+    said = f"read = len(os.read(0, 9)); open({str(tmp_path / 'gone')!r}, 'w').write(f'{{read}} {{os.getpid()}}.')"
+    program(READY + said)
     ready = asyncio.Event()
     living = asyncio.create_task(live(ORDER, asyncio.Event(), 30.0, ready.set))
     await ready.wait()
@@ -95,6 +96,11 @@ async def test_a_worker_sees_the_end_of_its_supervisor(
     living.cancel()
     await asyncio.wait([living])
     async with asyncio.timeout(30):
-        while not (tmp_path / "gone").exists() or not (tmp_path / "gone").read_text():
+        while not (tmp_path / "gone").exists() or not (tmp_path / "gone").read_text().endswith("."):
             await asyncio.sleep(0.02)
-    assert (tmp_path / "gone").read_text() == "0"
+        read, pid = (tmp_path / "gone").read_text().rstrip(".").split()
+        while Path(
+            "/proc", pid
+        ).exists():  # until then its transport is open, which a collector would tell of
+            await asyncio.sleep(0.02)
+    assert read == "0"
