@@ -83,6 +83,11 @@ async def test_one_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatc
     assert not life.was_ready
 
 
+def is_there(pid: str) -> bool:
+    """Whether there is such a process."""
+    return Path("/proc", pid).exists()
+
+
 async def test_a_worker_sees_the_end_of_its_supervisor(
     program: Callable[[str], None], tmp_path: Path
 ) -> None:
@@ -99,8 +104,6 @@ async def test_a_worker_sees_the_end_of_its_supervisor(
         while not (tmp_path / "gone").exists() or not (tmp_path / "gone").read_text().endswith("."):
             await asyncio.sleep(0.02)
         read, pid = (tmp_path / "gone").read_text().rstrip(".").split()
-        while Path(
-            "/proc", pid
-        ).exists():  # until then its transport is open, which a collector would tell of
+        while is_there(pid):  # until then its transport is open, which a collector would tell of
             await asyncio.sleep(0.02)
     assert read == "0"
