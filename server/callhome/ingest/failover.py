@@ -1,7 +1,8 @@
 """Where a batch becomes durable: in PostgreSQL, or in the spool while that is away or slow.
 
 A batch goes straight to PostgreSQL. If that fails, or takes longer than ``spool_after_s``, it is spooled, and so is
-all that comes after it, until the drainer has written a spooled batch: then the next one goes straight again.
+all that comes after it, until the drainer has committed a spooled batch, or a probe where the spool is empty: then the
+next one goes straight again.
 """
 
 from __future__ import annotations
