@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from . import books
 from .command import Run, bench
 from .drive import Plan, connected, sampling
 from .machine import check_open_files, find_program
+from .nginx import answering
 from .report import percentile, say
 from .site import Site
 
@@ -48,6 +50,20 @@ class Stroke:
     late_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """So many clients that are slow in one way, at one server."""
+
+    count: int
+    mode: str
+    url: str
+
+    @property
+    def name(self) -> str:
+        """What a report calls them."""
+        return f"slow {self.mode} at {self.url.removeprefix('http://')}"
+
+
 @bench("slow", remote=False)
 @click.option("--rate", type=click.IntRange(1, 200_000), help="Pings a second of the others.")
 @click.option("--connections", type=click.IntRange(1, 50_000), help="Open connections of the others.")
@@ -57,36 +73,46 @@ class Stroke:
 def main(run: Run, rate: int, connections: int, seconds: float, slow: int, rounds: int) -> None:
     """Pings at a fixed rate, beside slowhttptest: slow headers, slow bodies, slow readers, in turns with nobody.
 
+    And in turns with the same slow clients at an nginx beside the server: what they cost the others then, they cost by
+    the cores they take, not by the server.
     Always on servers of our own. Those whose connections the server closes come again. The first seconds of a stroke,
     in which the slow ones connect, don't count.
     """
     find_program("slowhttptest", "slowhttptest")
     check_open_files(slow + connections)
     plan = Plan(rate, seconds, connections)
-    with run.site() as site:
-        uvloop.run(_measure(run, site, plan, slow, rounds))
+    with run.site() as site, answering(run.layout.server) as bystander:
+        uvloop.run(_measure(run, site, plan, (slow, bystander), rounds))
 
 
-async def _measure(run: Run, site: Site, plan: Plan, slow: int, rounds: int) -> None:
+async def _measure(run: Run, site: Site, plan: Plan, slow: tuple[int, str], rounds: int) -> None:
+    """Measure ``slow``: so many slow clients, and the URL of a bystander that they may be slow at."""
     report = run.report
-    alone = {mode: list[Stroke]() for mode in MODES}
-    beside = {mode: list[Stroke]() for mode in MODES}
+    count, bystander = slow
+    strokes: dict[tuple[str, str], list[Stroke]] = defaultdict(list)
     for _ in range(rounds):
         for mode in MODES:
-            alone[mode].append(await _stroke(run, site, plan, None, 0))
-            beside[mode].append(await _stroke(run, site, plan, mode, slow))
+            strokes[mode, "alone"].append(await _stroke(run, site, plan, None))
+            strokes[mode, "at nginx"].append(await _stroke(run, site, plan, Crowd(count, mode, bystander)))
+            strokes[mode, "here"].append(await _stroke(run, site, plan, Crowd(count, mode, site.ingest)))
     for mode in MODES:
-        without_ms, with_ms = (median(one.p99_ms for one in ones[mode]) for ones in (alone, beside))
-        report.figure(f"{mode}_alone_ms", f"others' p99 before {slow:,} of slow {mode}", without_ms, "ms")
-        report.figure(f"{mode}_p99_ms", f"others' p99 beside {slow:,} of slow {mode}", with_ms, "ms")
-        late_ms = median(one.late_ms for one in beside[mode])
+        alone_ms, nginx_ms, here_ms = (
+            median(stroke.p99_ms for stroke in strokes[mode, where])
+            for where in ("alone", "at nginx", "here")
+        )
+        report.figure(f"{mode}_alone_ms", f"others' p99 before {count:,} of slow {mode}", alone_ms, "ms")
+        report.figure(f"{mode}_nginx_ms", f"others' p99, {count:,} of slow {mode} at nginx", nginx_ms, "ms")
+        report.figure(f"{mode}_p99_ms", f"others' p99 beside {count:,} of slow {mode}", here_ms, "ms")
+        late_ms = median(stroke.late_ms for stroke in strokes[mode, "here"])
         report.figure(f"{mode}_late_ms", f"slow {mode}: sent late by this program, p99", late_ms, "ms")
-        report.figure(f"{mode}_ratio", f"slow {mode}: p99 with ÷ without", with_ms / without_ms, "")
+        report.figure(f"{mode}_ratio", f"slow {mode}: p99 with ÷ without", here_ms / alone_ms, "")
+        report.figure(f"{mode}_own_ratio", f"slow {mode}: p99 here ÷ at nginx", here_ms / nginx_ms, "")
 
 
-async def _stroke(run: Run, site: Site, plan: Plan, mode: str | None, slow: int) -> Stroke:
+async def _stroke(run: Run, site: Site, plan: Plan, crowd: Crowd | None) -> Stroke:
     """Pings beside slow clients, or nobody."""
-    pings, name = run.pings(), f"slow {mode}" if mode else "nobody"
+    pings, name = run.pings(), crowd.name if crowd else "nobody"
+    is_here = crowd is not None and crowd.url == site.ingest
     server = psutil.Process(site.pid)
 
     async def descriptors() -> float:
@@ -97,7 +123,7 @@ async def _stroke(run: Run, site: Site, plan: Plan, mode: str | None, slow: int)
         async with connected(site, pings, plan) as load:
             before = await descriptors()
             async with (
-                slowly(site.ingest, mode, slow, plan.seconds),
+                slowly(crowd, plan.seconds),
                 sampling(descriptors, _LOOK_S) as samples,
             ):
                 say(f"beside {name}")
@@ -109,23 +135,23 @@ async def _stroke(run: Run, site: Site, plan: Plan, mode: str | None, slow: int)
     run.report.check(f"beside {name}: acknowledged = committed, each once: {result}", result.ok)
     failed = len(outcome.latency_s) - len(acknowledged)
     run.report.check(f"beside {name}: all were acknowledged ({failed} failed)", not failed)
-    if mode:
+    if crowd and is_here:
         there = int(max(samples) - before)
-        run.report.check(f"beside {name}: {there:,} slow connections at once", there >= slow // 2)
+        run.report.check(f"beside {name}: {there:,} slow connections at once", there >= crowd.count // 2)
     late_s = sorted(late_s for late_s in outcome.late_s if not math.isnan(late_s))
     latencies_s = outcome.latencies(min(_WARM_UP_S, plan.seconds / 2))
     return Stroke(percentile(latencies_s, 0.99) * 1000, percentile(late_s, 0.99) * 1000)
 
 
 @asynccontextmanager
-async def slowly(url: str, mode: str | None, connections: int, seconds: float) -> AsyncIterator[None]:
-    """Slow clients of a server while this is entered; none without a mode. Cancelling it ends them."""
-    if mode is None:
+async def slowly(crowd: Crowd | None, seconds: float) -> AsyncIterator[None]:
+    """Slow clients while this is entered, or none. Cancelling it ends them."""
+    if crowd is None:
         yield
         return
     program = find_program("slowhttptest", "slowhttptest")
-    lasting = ("-l", str(int(seconds) + 60), "-c", str(connections), "-r", str(_JOINING_HZ), "-v", "0")
-    command = (program, *MODES[mode], *lasting, "-u", url.rstrip("/") + _PATHS[mode])
+    lasting = ("-l", str(int(seconds) + 60), "-c", str(crowd.count), "-r", str(_JOINING_HZ), "-v", "0")
+    command = (program, *MODES[crowd.mode], *lasting, "-u", crowd.url.rstrip("/") + _PATHS[crowd.mode])
     task = asyncio.create_task(_keep_running(command))
     try:
         yield

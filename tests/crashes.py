@@ -71,15 +71,24 @@ class Postgres:
 
     async def kill(self) -> None:
         """Kill the postmaster and all its processes."""
+        for process in self.freeze():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await self.stop()
+
+    def freeze(self) -> list[psutil.Process]:
+        """Stop the postmaster and all its processes where they are, as those of a hanging machine; return them."""
         assert self._server is not None
         postmaster = psutil.Process(self._server.pid)
+        frozen = []
         with suppress(psutil.NoSuchProcess):
-            # Stopped first, so that it starts no other while its children are killed.
+            # Before its children, so that it starts no other meanwhile.
             postmaster.suspend()
             for process in [postmaster, *postmaster.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        await self.stop()
+                    process.suspend()
+                    frozen.append(process)
+        return frozen
 
 
 class Server:
@@ -122,6 +131,22 @@ class Server:
             return False
 
         await until(alive, START_S)
+
+    @property
+    def console(self) -> Listen:
+        """Where its console listens."""
+        host, _, port = self._environ["CALLHOME_CONSOLE_LISTEN"].rpartition(":")
+        return Listen(host, int(port))
+
+    async def metrics(self) -> dict[tuple[str, ...], float]:
+        """Return its metrics: name and labels' values -> value."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.console.url}/metrics") as response:
+            text = await response.text()
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
 
     async def started(self) -> None:
         """Wait until the next process runs."""
@@ -179,6 +204,37 @@ class Server:
             await asyncio.sleep(_AGAIN_S)
 
 
+async def settled(dsn: str, server: Server, patience_s: float = START_S) -> None:
+    """Wait until nothing is pending nor in the spool of a server, and all in its database is counted."""
+
+    async def is_settled() -> bool:
+        with suppress(OSError, aiohttp.ClientError):
+            told = await server.metrics()
+            waiting = told["callhome_pending",] + told["callhome_spooled",]
+            async with connected(dsn) as connection:
+                return not waiting and await all_folded(connection)
+        return False
+
+    await until(is_settled, patience_s)
+
+
+async def verdict(dsn: str, log: Log) -> str:
+    """Check that the promise was kept, and the counts are right; return the clients' account.
+
+    All is settled. Raises ``AssertionError`` with what is wrong.
+    """
+    async with connected(dsn) as connection:
+        rows = await stored(connection)
+        problems = check(log, rows, SECRET)
+        assert not problems, "\n".join(problems)
+        assert await connection.fetchval("SELECT sum(launches) FROM usage_daily") == len(rows)
+        assert not await connection.fetchval("SELECT count(*) FROM quarantine")
+    good = [(ping, fate) for ping, fate in log.fates.items() if ping.users >= 0]
+    wrong = [f"{ping.id} of {ping.install} ({fate})" for ping, fate in good if fate.refused]
+    assert not wrong, f"{len(wrong)} good pings were refused, such as {wrong[:3]}"
+    return str(account(log, rows, SECRET))
+
+
 class World:
     """PostgreSQL, the line to it, and a server with a spool (or, with ``spool`` False, without). `build` makes one."""
 
@@ -221,25 +277,9 @@ class World:
             await server.ready()
             yield cls(postgres, line, server, folder / "spool" if spool else None)
 
-    @property
-    def console(self) -> Listen:
-        """Where the server's console listens."""
-        host, _, port = self.server._environ["CALLHOME_CONSOLE_LISTEN"].rpartition(":")
-        return Listen(host, int(port))
-
-    async def metrics(self) -> dict[tuple[str, ...], float]:
-        """Return the server's metrics: name and labels' values -> value."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self.console.url}/metrics") as response:
-            text = await response.text()
-        return {
-            (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-
     async def accounted(self) -> dict[tuple[str, ...], float]:
         """Return the server's metrics, in which each ping is accounted for. Nothing may be on its way."""
-        told = await self.metrics()
+        told = await self.server.metrics()
         refused = sum(value for (name, *_), value in told.items() if name == "callhome_refused_total")
         stored = sum(value for (name, *_), value in told.items() if name == "callhome_stored_total")
         came = told["callhome_received_total",] + told["callhome_recovered_total",]
@@ -249,32 +289,11 @@ class World:
 
     async def settled(self, patience_s: float = START_S) -> None:
         """Wait until nothing is pending nor in the spool, and all is counted."""
-
-        async def is_settled() -> bool:
-            with suppress(OSError, aiohttp.ClientError):
-                told = await self.metrics()
-                waiting = told["callhome_pending",] + told["callhome_spooled",]
-                async with connected(self.postgres.dsn) as connection:
-                    return not waiting and await all_folded(connection)
-            return False
-
-        await until(is_settled, patience_s)
+        await settled(self.postgres.dsn, self.server, patience_s)
 
     async def verdict(self, log: Log) -> str:
-        """Check that the promise was kept, and the counts are right; return the clients' account.
-
-        The server is settled. Raises ``AssertionError`` with what is wrong.
-        """
-        async with connected(self.postgres.dsn) as connection:
-            rows = await stored(connection)
-            problems = check(log, rows, SECRET)
-            assert not problems, "\n".join(problems)
-            assert await connection.fetchval("SELECT sum(launches) FROM usage_daily") == len(rows)
-            assert not await connection.fetchval("SELECT count(*) FROM quarantine")
-        good = [(ping, fate) for ping, fate in log.fates.items() if ping.users >= 0]
-        wrong = [f"{ping.id} of {ping.install} ({fate})" for ping, fate in good if fate.refused]
-        assert not wrong, f"{len(wrong)} good pings were refused, such as {wrong[:3]}"
-        return str(account(log, rows, SECRET))
+        """Check that the promise was kept; see `verdict`."""
+        return await verdict(self.postgres.dsn, log)
 
     @asynccontextmanager
     async def frozen_writers(self) -> AsyncIterator[int]:

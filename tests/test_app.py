@@ -136,6 +136,27 @@ async def test_stopping_commits_and_answers_what_was_asked(database: str) -> Non
         await app.__aexit__()
 
 
+async def test_who_is_about_to_stop_takes_pings_for_a_while(database: str) -> None:
+    """Within STOP_DELAY_S it is not ready, but takes what comes; each answer ends its connection; then it refuses."""
+    async with running(database, stop_delay_s=3) as app:
+        ingest = app.addresses.ingest
+        async with raw(ingest) as known:
+            assert not (await known.send(post(ping())).answer()).closes
+            stopping = asyncio.create_task(app.__aexit__())
+            await until(lambda: answers(ingest, "/readyz", 503))
+            for answer in (await known.send(post(ping())).answer(), await ask(ingest, post(ping()))):
+                assert (answer.status, answer.closes) == (204, True)
+            assert not stopping.done()
+        await stopping
+        with pytest.raises(OSError, match="Connect call failed"):
+            await ask(ingest, post(ping()))
+
+
+async def answers(place: Listen, path: str, status: int) -> bool:
+    """Whether this is answered with that."""
+    return (await ask(place, get(path))).status == status
+
+
 async def waiting(app: App, pings: int) -> bool:
     """Whether so many pings wait for their commit."""
     return app.tally.pending == pings

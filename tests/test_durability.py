@@ -285,6 +285,47 @@ async def test_stopping_spools_what_can_not_be_committed(
         assert await connection.fetchval("SELECT count(*) FROM ping") == 3
 
 
+async def test_a_stop_waits_for_the_spool(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With STOP_DRAIN_S a server ends once its spool is in the database, however long beyond STOP_S that takes."""
+    caplog.set_level("INFO")
+    spool = {"spool_dir": str(tmp_path / "spool"), "spool_after_s": 0.1}
+    async with connected(database) as connection:
+        async with running(database, **spool, stop_s=3, stop_drain_s=600) as app:
+            async with locking(database, "ping"):
+                assert is_taken(await ask(app.addresses.ingest, post(ping())))
+                stopping = asyncio.create_task(app.__aexit__())
+                await until(partial(says, caplog, "stopping waits until 1 pings are out of the spool"))
+                assert not (await asyncio.wait([stopping], timeout=4))[0]
+                assert (await console(app, "/readyz"))[0] == 503
+            await stopping
+        assert await connection.fetchval("SELECT count(*) FROM ping") == 1
+    assert "the rest was cut" not in caplog.text
+    assert "wait in the spool" not in caplog.text
+
+
+async def test_a_stop_waits_for_the_spool_no_longer_than_that(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After STOP_DRAIN_S it ends all the same, and the next start stores what is in the spool."""
+    caplog.set_level("INFO")
+    spool = {"spool_dir": str(tmp_path / "spool"), "spool_after_s": 0.1}
+    async with connected(database) as connection:
+        async with running(database, **spool, stop_drain_s=0.3) as app, locking(database, "ping"):
+            assert is_taken(await ask(app.addresses.ingest, post(ping())))
+            await app.__aexit__()
+        assert "1 pings wait in the spool" in caplog.text
+        async with running(database, **spool) as app:
+            await until(lambda: drained(app))
+        assert await connection.fetchval("SELECT count(*) FROM ping") == 1
+
+
+async def says(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    """Whether the log has a text."""
+    return text in caplog.text
+
+
 async def waits(app: App, pings: int) -> bool:
     """Whether so many pings wait for their commit."""
     return app.tally.pending == pings

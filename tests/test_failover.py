@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -158,3 +159,20 @@ async def test_cancelling_cuts_the_connection() -> None:
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert database.cuts == 1
+
+
+async def test_being_back_is_told_with_since_when() -> None:
+    """Whoever may hang on the old database is told when it is back, once, and since when it was away."""
+    database, disk, told = Database(), Disk(), list[float]()
+    away = failover(disk)
+    away.on_back = told.append
+    away.come_back()
+    assert told == []
+    database.is_down = True
+    before_s = time.monotonic()
+    await away.write(database, [b"a"])
+    after_s = time.monotonic()
+    away.come_back()
+    away.come_back()
+    assert len(told) == 1
+    assert before_s <= told[0] <= after_s

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import Any
@@ -136,3 +139,44 @@ async def test_the_lag_is_the_age_of_the_oldest_batch(database: str) -> None:
         assert tally.folded == 1
     await writer.close()
     await connection.close()
+
+
+async def test_a_step_that_hangs_is_cut_when_the_database_is_back(database: str) -> None:
+    """A session that is frozen holds folding up until the writers have found the database: then it begins anew."""
+    connection = await asyncpg.connect(database)
+    writer = BatchWriter(database)
+    async with Keeper(database, Tally(), retention_days=400) as keeper:
+        pid = await frozen(connection)
+        try:
+            before_s = time.monotonic()
+            await writer.write([bytes(Row(install=1))])
+            keeper.database_is_back(before_s - 60)  # no step is as old as that: nothing is cut
+            await asyncio.sleep(1)
+            assert not await folded(connection, 1)()
+            keeper.database_is_back(time.monotonic())
+            await until(folded(connection, 1))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    await writer.close()
+    await connection.close()
+
+
+async def frozen(connection: Any) -> int:
+    """Freeze the keeper's session while it folds nothing, and so holds no lock; return its process id."""
+    while True:
+        await until(lambda: is_connected(connection))
+        pid: int = await connection.fetchval(SESSION)
+        os.kill(pid, signal.SIGSTOP)
+        if not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE pid = $1", pid):
+            return pid
+        os.kill(pid, signal.SIGCONT)
+
+
+SESSION = (
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE application_name = 'callhome keeper' AND datname = current_database() AND query LIKE '%FROM batch%'"
+)
+
+
+async def is_connected(connection: Any) -> bool:
+    return await connection.fetchval(SESSION) is not None

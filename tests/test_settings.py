@@ -69,6 +69,8 @@ CHANGED: Final[dict[str, tuple[str, str, Any]]] = {
     "spool_disk_percent": ("50", "50", 50),
     "spool_after_s": ("0.5", "0.5", 0.5),
     "stop_s": ("9", "9", 9.0),
+    "stop_delay_s": ("3", "3", 3.0),
+    "stop_drain_s": ("60", "60", 60.0),
     "retention_days": ("100", "100", 100),
     "next_s": ("3600", "3600", 3_600),
     "console_url": ("https://c.example/x/", '"https://c.example/x/"', "https://c.example/x"),

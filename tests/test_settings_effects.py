@@ -329,6 +329,8 @@ ELSEWHERE = {
     "spool_disk_percent": "test_durability.py: test_a_full_disk_takes_nothing",
     "spool_after_s": "test_durability.py: test_a_commit_that_hangs_is_spooled",
     "stop_s": "test_app.py: test_stopping_is_bounded_though_the_database_hangs",
+    "stop_delay_s": "test_app.py: test_who_is_about_to_stop_takes_pings_for_a_while",
+    "stop_drain_s": "test_durability.py: test_a_stop_waits_for_the_spool",
     "allow_fsync_off": "test_app.py: test_a_database_that_may_lose_commits_is_refused",
 }
 

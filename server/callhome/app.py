@@ -86,6 +86,7 @@ class App:
         self._place = place
         self._routes = routes
         self._stop_by_s = inf
+        self._stop_bound: asyncio.Timeout | None = None
         self.tally = metrics.Tally()
         self._health = Health(None, 0)
         self._stack = AsyncExitStack()
@@ -111,15 +112,38 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         """Stop in the opposite order: refuse, drain, commit, answer, close, within ``settings.stop_s``.
 
-        Cancelling it cuts what is left.
+        ``stop_delay_s`` comes before that, and the wait for the spool, ``stop_drain_s``, is not counted in it. Cancelling
+        it cuts what is left.
         """
+        if not self._health.is_stopping:
+            self._health.is_stopping = True
+            await self._take_leave()
         self._stop_by_s = time.monotonic() + self.settings.stop_s
-        self._health.is_stopping = True
         try:
-            async with asyncio.timeout(self.settings.stop_s):
+            async with asyncio.timeout(self.settings.stop_s) as self._stop_bound:
                 await self._stack.aclose()
         except TimeoutError:
             logger.warning("stopping took longer than %g s: the rest was cut", self.settings.stop_s)
+
+    async def _take_leave(self) -> None:
+        """Go on for ``stop_delay_s``, so that whoever sends pings here goes elsewhere. Cancelling it ends that."""
+        if self._ingest is not None and self.settings.stop_delay_s:
+            self._ingest.take_leave()
+            logger.info("stopping: pings are still taken for %g s", self.settings.stop_delay_s)
+            await asyncio.sleep(self.settings.stop_delay_s)
+
+    async def _drain(self, ingest: IngestServer, commit: GroupCommit, durability: Durability) -> None:
+        """Refuse what is new, answer what was asked, then wait for the spool. Cancelling it leaves the rest."""
+        stop_s = self.settings.stop_s
+        await ingest.drain(stop_s * _DRAIN_SHARE)
+        await commit.stop(stop_s * _COMMIT_SHARE)
+        if self.settings.stop_drain_s and self._stop_bound is not None:
+            began_s = time.monotonic()
+            self._stop_bound.reschedule(None)
+            await durability.emptied(self.settings.stop_drain_s)
+            self._stop_by_s += time.monotonic() - began_s
+            left_s = self._stop_by_s - time.monotonic()
+            self._stop_bound.reschedule(asyncio.get_running_loop().time() + left_s)
 
     def _mail_s(self) -> float:
         """How long mails may be waited for, now that all before them has stopped."""
@@ -158,7 +182,7 @@ class App:
         )
         countries = await stack.enter_async_context(Countries(settings.geo_database))
         enricher = Enricher(settings.secret.get_secret_value().encode(), catalog.product_ids)
-        commit = await stack.enter_async_context(durability.committing(keeper.wake))
+        commit = await stack.enter_async_context(durability.committing(keeper.wake, keeper.database_is_back))
         ingest = await stack.enter_async_context(
             IngestServer(
                 _ingest_config(settings, shares.ingest, self._place is not None),
@@ -170,7 +194,7 @@ class App:
             )
         )
         ingest.ready, self._ingest = self._health.problems, ingest
-        stack.push_async_callback(_drain, ingest, commit, settings.stop_s)
+        stack.push_async_callback(self._drain, ingest, commit, durability)
         self._addresses = Addresses(
             Listen(settings.ingest_listen.host, ingest.port),
             Listen(settings.console_listen.host, console.port),
@@ -202,12 +226,6 @@ def _source(dsn: str) -> Source:
         live_channel=store_live.LIVE_CHANNEL,
         catalog_channel=CATALOG_CHANNEL,
     )
-
-
-async def _drain(ingest: IngestServer, commit: GroupCommit, stop_s: float) -> None:
-    """Refuse what is new, answer what was asked. Cancelling it leaves the rest unanswered."""
-    await ingest.drain(stop_s * _DRAIN_SHARE)
-    await commit.stop(stop_s * _COMMIT_SHARE)
 
 
 def _unsubscribe_routes(settings: Settings) -> UnsubscribeRoutes:
@@ -257,7 +275,7 @@ def _ingest_config(settings: Settings, connections: int, is_shared: bool) -> Ing
 async def serve(
     settings: Settings, *, on_ready: Callable[[Addresses], None], place: Place | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation, then stop in order within ``settings.stop_s``.
+    """Serve until SIGTERM, SIGINT or cancellation, then stop in order within ``settings.whole_stop_s``.
 
     Until it is ready the signals are its caller's, who may cancel it: nothing has to be drained then.
     Raises `CallhomeError` where the start fails.

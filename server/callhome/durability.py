@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -22,6 +23,9 @@ from .store.writer import BatchWriter
 
 logger = logging.getLogger(__name__)
 
+# How often a stop looks whether the spool is empty, and how often it says that it waits.
+_LOOK_S: Final = 0.1
+_SAID_EVERY_S: Final = 60.0
 # While one batch waits for the disk or for its turn on the database's cores, the next is on its way.
 _WRITERS: Final = 2
 
@@ -86,9 +90,32 @@ class Durability:
         else:
             self._prepare = None
 
+    async def emptied(self, within_s: float) -> None:
+        """Return once nothing is in the spool, or after ``within_s``. Cancelling it changes nothing."""
+        spool, said_s = self.spool, -_SAID_EVERY_S
+        if spool is None:
+            return
+        began_s = time.monotonic()
+        while (spool.pings or self.failover.is_spooling) and (
+            past_s := time.monotonic() - began_s
+        ) < within_s:
+            if past_s - said_s >= _SAID_EVERY_S:
+                logger.info(
+                    "stopping waits until %d pings are out of the spool and in the database, for %.0f s more at most",
+                    spool.pings,
+                    within_s - past_s,
+                )
+                said_s = past_s
+            await asyncio.sleep(_LOOK_S)
+
     @asynccontextmanager
-    async def committing(self, on_commit: Callable[[], None]) -> AsyncIterator[GroupCommit]:
-        """Commit what is submitted, and drain the spool. Cancelling the leaving cuts what is left."""
+    async def committing(
+        self, on_commit: Callable[[], None], on_back: Callable[[float], None]
+    ) -> AsyncIterator[GroupCommit]:
+        """Commit what is submitted, and drain the spool. Cancelling the leaving cuts what is left.
+
+        ``on_commit`` is told of each commit; ``on_back`` when the database is back, and since when it was away.
+        """
         settings = self._settings
         dsn = settings.database_url.dsn
         writers = [BatchWriter(dsn) for _ in range(_WRITERS)]
@@ -98,6 +125,7 @@ class Durability:
             spool_after_s=settings.spool_after_s,
             prepare=self._prepare,
         )
+        failover.on_back = on_back
         try:
             async with AsyncExitStack() as stack:
                 if self.spool is not None:

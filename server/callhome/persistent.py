@@ -78,12 +78,16 @@ class Persistent:
     async def __aexit__(self, *_: object) -> None:
         """Stop, without a word to the database. Cancelling it stops all the same."""
         self._stopped = True
-        if self._connection is not None:
-            self._connection.terminate()
+        self.cut()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+
+    def cut(self) -> None:
+        """Cut the connection, if there is one: its work begins again on another."""
+        if self._connection is not None:
+            self._connection.terminate()
 
     def went_well(self) -> None:
         """Tell that the database answers: what fails from now on is a new outage."""

@@ -269,7 +269,7 @@ class PingProtocol(asyncio.Protocol):
         if self.is_lost or self._write_paused:
             return
         queue, ready = self._queue, []
-        may_be_last = self._ends or self.server.is_stopping
+        may_be_last = self._ends or self.server.is_leaving
         while queue and (answer := queue[0].answer) is not None:
             exchange = queue.popleft()
             if may_be_last and not queue and self._is_last(exchange):
@@ -294,7 +294,7 @@ class PingProtocol(asyncio.Protocol):
         """Whether the last answer in line is the connection's last; not while a request is half read."""
         if self._ends:
             return exchange.answer is not CONTINUE
-        if self.server.is_stopping and self._reader.phase == IDLE and not self._backlog:
+        if self.server.is_leaving and self._reader.phase == IDLE and not self._backlog:
             self._reader.ended = True
             self._unread_bytes += 1  # a request may be on its way
             return True

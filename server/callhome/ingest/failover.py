@@ -54,7 +54,7 @@ class Failover:
 
     ``is_away`` is whether PostgreSQL is taken to be away, at first where there is a ``prepare``: what brings the
     database to this version, without which nothing is committed. ``attention`` is set whenever the drainer may have
-    something to do.
+    something to do; ``on_back`` is called when it is back, with the monotonic time since when it was away.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class Failover:
         self.spooled = 0
         self._spooling = 0  # batches on their way into the spool
         self._stays_away = False
+        self._away_since_s = 0.0
+        self.on_back: Callable[[float], None] = lambda since_s: None
         self.attention = asyncio.Event()
         self.attention.set()
 
@@ -123,6 +125,7 @@ class Failover:
         if not self.is_away and self._spool is not None:
             logger.warning("pings are spooled until the database commits again: %s", why)
             self.is_away = True
+            self._away_since_s = time.monotonic()
         self.attention.set()
 
     def come_back(self) -> None:
@@ -131,6 +134,7 @@ class Failover:
             return
         if self.is_away:
             logger.info("the database commits again: pings go to it")
+            self.on_back(self._away_since_s)
         self.is_away = False
 
     async def prepare(self) -> None:

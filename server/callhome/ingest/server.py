@@ -57,15 +57,16 @@ class IngestServer:
     that is idle now may be), ``answers``, ``routes``, the steps
     ``country_of``, ``enrich``, ``advise`` and ``submit_one``, ``budget``, None where there is none, ``tally``,
     ``call_soon``, ``turns`` for batches, ``batch_bytes``, what these have set aside, and ``arriving``, those whose
-    bodies are on their way, in the order in which they began.
+    bodies are on their way, in the order in which they began, and
+    ``is_leaving``, whether an answer is its connection's last.
     """
 
     # Each ping asks for a dozen of them, and a dict of more than thirty attributes is slow.
     __slots__ = (
         "_all_gone", "_door", "_logged_s", "_loop", "_soon", "_timer", "_unlogged",
         "admission", "advise", "advisor", "answers", "arriving", "batch_bytes", "budget", "call_soon", "clock_s",
-        "commit", "config", "connections", "country_of", "enrich", "heads", "idle_deadline_s", "is_stopping",
-        "pipeline", "port", "ready", "routes", "submit_one", "tally", "trusted", "turns",
+        "commit", "config", "connections", "country_of", "enrich", "heads", "idle_deadline_s", "is_leaving",
+        "is_stopping", "pipeline", "port", "ready", "routes", "submit_one", "tally", "trusted", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +101,7 @@ class IngestServer:
         self.port = config.port
         self.clock_s = 0.0
         self.idle_deadline_s = inf
+        self.is_leaving = False
         self.is_stopping = False
         self._door = Door(lambda: PingProtocol(self), config)
         self._timer: asyncio.TimerHandle | None = None
@@ -149,9 +151,13 @@ class IngestServer:
             return False
         return True
 
+    def take_leave(self) -> None:
+        """Let each connection's next answer be its last; new ones are still taken."""
+        self.is_leaving = True
+
     def stop_accepting(self) -> None:
         """Stop listening, close idle connections; further answers are each connection's last. Idempotent."""
-        self.is_stopping = True
+        self.is_leaving = self.is_stopping = True
         self._door.close()
         for connection in tuple(self.connections):
             connection.stop()

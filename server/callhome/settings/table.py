@@ -262,8 +262,25 @@ class Settings(SecretSettings):
         20.0,
         (0.1, 600),
         "seconds",
-        "How long stopping may take in all: refuse, drain, commit, close.",
+        "How long stopping may take: refuse, drain, commit, close. STOP_DELAY_S comes before it, and STOP_DRAIN_S is "
+        "not counted in it.",
         "Kubernetes kills 30 s after SIGTERM by default.",
+    )
+    stop_delay_s: Number = _number(
+        0.0,
+        (0, 600),
+        "seconds",
+        "How long a server that is told to stop goes on taking pings: /readyz says 503, and each answer ends its "
+        "connection, so that load balancers and clients go elsewhere before anything is refused.",
+        "0: without a load balancer there is nobody to notice. Kubernetes needs some seconds to tell all its nodes.",
+    )
+    stop_drain_s: Number = _number(
+        0.0,
+        (0, 604_800),
+        "seconds",
+        "How long a server that is told to stop waits until its spool is in the database. For replicas that may not "
+        "be started again, so that none leaves pings behind on its disk.",
+        "0: a server that is started again on the same disk drains it then. A week at most: by then somebody looks.",
     )
     retention_days: Whole = _number(
         400,
@@ -341,6 +358,11 @@ class Settings(SecretSettings):
         if self.smtp_url and not self.mail_from:
             raise ValueError("SMTP_URL is given, but not MAIL_FROM: mails need a sender")
         return self
+
+    @property
+    def whole_stop_s(self) -> float:
+        """How long a stop may take in all."""
+        return self.stop_delay_s + self.stop_s + self.stop_drain_s
 
 
 class Row(NamedTuple):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from ..errors import CallhomeError
 from ..persistent import Connection as Connection
@@ -20,6 +24,10 @@ _SESSION: Final = (
     ("timezone", "UTC"),
     ("jit", "off"),  # compiling costs more than any of our statements
     ("lock_timeout", str(LOCK_MS)),
+    (
+        "statement_timeout",
+        "0",
+    ),  # where it ends the wait for a synchronous standby, COMMIT succeeds all the same
     ("idle_in_transaction_session_timeout", "60000"),  # a session left behind must not hold locks for ever
 )
 
@@ -39,20 +47,64 @@ def where(dsn: str) -> str:
     return f"{matched[1]}{matched[2] or ''}" if matched else "CALLHOME_DATABASE_URL"
 
 
+def hosts(dsn: str) -> list[str]:
+    """Return a connection string for each host of one, in its order; what can't be taken apart stays as it is."""
+    matched = _DSN.fullmatch(dsn)
+    if matched is None or "," not in matched[1]:
+        return [dsn]
+    start, end = matched.span(1)
+    return [f"{dsn[:start]}{place}{dsn[end:]}" for place in matched[1].split(",")]
+
+
 async def connect(dsn: str, purpose: str) -> Connection:
     """Open a connection; ``purpose`` shows in ``pg_stat_activity``.
 
-    Raises `StoreUnavailable` naming the place and what to check. Cancelling it opens nothing.
+    Of several hosts all are asked at once, since one that is switched off doesn't answer at all, and the first that
+    takes writes counts: a standby is no database to us, unless the connection string has a ``target_session_attrs`` of
+    its own. Raises `StoreUnavailable` naming the place and what to check. Cancelling it opens nothing.
     """
-    settings = {**dict(_SESSION), "application_name": f"callhome {purpose}"}
-    cause: Exception | None = None
+    places = hosts(dsn)
+    tasks = [asyncio.create_task(_connect(place, purpose)) for place in places]
+    chosen: Connection | None = None
+    said, cause = [], None
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_S, server_settings=settings)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        said, cause = str(error) or type(error).__name__, error
-    except (ValueError, OverflowError, IndexError) as error:  # from its parser: may show any part of it
-        said = f"its URL can't be read ({type(error).__name__})"
+        for task in asyncio.as_completed(tasks):
+            try:
+                chosen = await task
+                return chosen
+            except _Unreachable as error:
+                said.append(str(error))
+                cause = error.__cause__
+    finally:
+        await _leave(tasks, chosen)
     raise StoreUnavailable(
-        f"no connection to PostgreSQL at {where(dsn)}: {said}; "
+        f"no connection to PostgreSQL at {where(dsn)}: {'; '.join(dict.fromkeys(said))}; "
         "check that it runs there and that CALLHOME_DATABASE_URL names the right user, password and database"
     ) from cause
+
+
+class _Unreachable(Exception):
+    """Why one host can't be had."""
+
+
+async def _connect(dsn: str, purpose: str) -> Connection:
+    settings = {**dict(_SESSION), "application_name": f"callhome {purpose}"}
+    target = None if "target_session_attrs=" in dsn else SessionAttribute.read_write
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_S, server_settings=settings, target_session_attrs=target)
+    except TargetServerAttributeNotMatched as error:
+        raise _Unreachable("it takes no writes: it is a standby, or read-only") from error
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _Unreachable(str(error) or type(error).__name__) from error
+    except (ValueError, OverflowError, IndexError) as error:  # from its parser: may show any part of it
+        raise _Unreachable(f"its URL can't be read ({type(error).__name__})") from None
+
+
+async def _leave(tasks: Sequence[asyncio.Task[Connection]], chosen: Connection | None) -> None:
+    """End the attempts that are not needed any more; cancelling it leaves them to end by themselves."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled() and task.exception() is None and task.result() is not chosen:
+            task.result().terminate()

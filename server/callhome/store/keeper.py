@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from math import inf
 from typing import Final, Self
 
 import asyncpg
@@ -77,10 +78,19 @@ class Keeper:
         self._commits = 0.0
         self._partitions_due_s = 0.0
         self._counted_day: date | None = None
+        self._step_since_s = inf
 
     def wake(self) -> None:
         """Tell that a batch was committed here: it is folded at once, not at the next look."""
         self._committed.set()
+
+    def database_is_back(self, away_since_s: float) -> None:
+        """Begin anew if a step has gone on since before the database was away, by the monotonic time: it may hang.
+
+        A server that is frozen or switched off doesn't end it, and another may be the database by now.
+        """
+        if self._step_since_s <= away_since_s:
+            self._session.cut()
 
     @property
     def is_crowded(self) -> bool:
@@ -99,6 +109,7 @@ class Keeper:
     async def _keep(self, connection: Connection) -> None:
         await rollup.prepare(connection)
         while True:
+            self._step_since_s = time.monotonic()
             with cut_after(connection, _STEP_S):
                 today = await self._today(connection)
                 await self._keep_partitions(connection, today)
@@ -107,6 +118,7 @@ class Keeper:
                 begun_s = time.monotonic()
                 behind = await self._fold(connection)
                 worked_s = time.monotonic() - begun_s
+            self._step_since_s = inf
             self._session.went_well()
             await self._rest(worked_s, behind)
 

@@ -132,7 +132,7 @@ class Supervisor:
             life = await live(
                 self._order(number),
                 self._stop,
-                self._plan.settings.stop_s,
+                self._plan.settings.whole_stop_s,
                 partial(self._is_ready, number, on_ready),
             )
             if self._stop.is_set():
