@@ -23,6 +23,8 @@ SCRIPTS: Final = (
     "memory",
     "spool",
     "outage",
+    "promotion",
+    "rolling",
     "overload",
     "slow",
     "workers",

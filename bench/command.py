@@ -68,8 +68,8 @@ class Run:
                 yield own
 
     @contextmanager
-    def breakable(self, **settings: str) -> Iterator[tuple[Site, Database]]:
-        """A site of our own (``settings``: as `site`) whose PostgreSQL can go away and come back."""
+    def database(self) -> Iterator[Database]:
+        """A PostgreSQL of our own that can go away and come back, with schema and product."""
         with (
             machine.pinned(self.layout.load),
             outages.database(self.layout, self.workload.postgres) as database,
@@ -77,11 +77,16 @@ class Run:
             say("starting PostgreSQL and the server")
             site.prepare(database.dsn, self.product)
             self._describe(database.dsn, database.folder)
-            with site.serving(database.dsn, self.layout, **settings) as served:
-                yield (
-                    Site(served.ingest, served.console, database.dsn, served.pid, database.folder, True),
-                    database,
-                )
+            yield database
+
+    @contextmanager
+    def breakable(self, **settings: str) -> Iterator[tuple[Site, Database]]:
+        """A site of our own (``settings``: as `site`) whose PostgreSQL can go away and come back."""
+        with self.database() as database, site.serving(database.dsn, self.layout, **settings) as served:
+            yield (
+                Site(served.ingest, served.console, database.dsn, served.pid, database.folder, True),
+                database,
+            )
 
     @contextmanager
     def postgres(self) -> Iterator[str]:

@@ -83,6 +83,7 @@ class Outcome:
     ids: list[bytes] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     cut: int = 0
+    retried: set[int] = field(default_factory=set)
     # Share of a core that this program took while it sent.
     own_core: float = 0.0
 
@@ -106,7 +107,11 @@ class Outcome:
 
 
 class OpenLoop:
-    """Sends ``rate_hz`` × ``seconds`` pings over ``connections`` connections. Used once: `connect`, `run`."""
+    """Sends ``rate_hz`` × ``seconds`` pings over ``connections`` connections. Used once: `connect`, `run`.
+
+    With ``retry_s`` set, a ping that is refused for now (429, 5xx) or whose connection is cut is sent once more, so
+    much later, as it was; its latency counts from when it was due at first.
+    """
 
     def __init__(
         self, target: Target, requests: Requests, rate_hz: float, seconds: float, connections: int
@@ -119,6 +124,8 @@ class OpenLoop:
         self._idle: deque[_Client] = deque()
         self._clients: set[_Client] = set()
         self._reconnecting: set[asyncio.Task[None]] = set()
+        self._again: deque[tuple[int, bytes]] = deque()
+        self.retry_s: float | None = None
         self._sent = self._over = 0
         self._closing = self._held = False  # held: pings are due, and no connection is free
         self._done = asyncio.Event()
@@ -174,12 +181,14 @@ class OpenLoop:
             raise CallhomeError(f"no connection to {target.authority}: {error or 'no answer'}") from None
 
     def _tick(self) -> None:
-        if self._closing or self._sent == self._planned:
+        if self._closing or (self._sent == self._planned and not self._again):
             return
         self._send_due(perf_counter())
         asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     def _send_due(self, now_s: float) -> None:
+        while self._again and self._idle:
+            self._put(self._idle.popleft(), *self._again.popleft())
         due = min(self._planned, int((now_s - self.begun_s) * self._rate_hz) + 1)
         while self._sent < due and self._idle:
             if not self._held:
@@ -192,8 +201,23 @@ class OpenLoop:
         self._sent = number + 1
         id, request = self._requests()
         self.outcome.ids.append(id)
-        client.number = number
+        self._put(client, number, request)
+
+    def _put(self, client: _Client, number: int, request: bytes) -> None:
+        client.number, client.request = number, request
         client.transport.write(request)
+
+    def _failed(self, number: int, request: bytes) -> None:
+        """A ping was not taken: send it again, or give it up."""
+        if self.retry_s is None or number in self.outcome.retried:
+            self._finish_one()
+            return
+        self.outcome.retried.add(number)
+        asyncio.get_running_loop().call_later(self.retry_s, self._retry, number, request)
+
+    def _retry(self, number: int, request: bytes) -> None:
+        self._again.append((number, request))
+        self._send_due(perf_counter())
 
     # What the connections call.
 
@@ -212,8 +236,11 @@ class OpenLoop:
         if 200 <= status < 300:
             self.outcome.latency_s[number] = now_s - self.due_s(number)
         self._idle.append(client)
-        self._finish_one()
-        if self._sent < self._planned:
+        if status >= 500 or status == 429:
+            self._failed(number, client.request)
+        else:
+            self._finish_one()
+        if self._sent < self._planned or self._again:
             self._send_due(now_s)
 
     def lost(self, client: _Client) -> None:
@@ -221,7 +248,7 @@ class OpenLoop:
         self._clients.discard(client)
         if client.number >= 0:
             self.outcome.cut += 1
-            self._finish_one()
+            self._failed(client.number, client.request)
         else:
             self._idle.remove(client)
         if not self._closing:
@@ -245,12 +272,13 @@ class OpenLoop:
 class _Client(asyncio.Protocol):
     """One connection, with at most one request on its way: that of ping ``number``, or -1."""
 
-    __slots__ = ("_buffer", "_load", "number", "transport")
+    __slots__ = ("_buffer", "_load", "number", "request", "transport")
 
     def __init__(self, load: OpenLoop) -> None:
         self._load = load
         self._buffer = b""
         self.number = -1
+        self.request = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)

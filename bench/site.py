@@ -164,8 +164,9 @@ def _start(dsn: str, log: IO[str], settings: Mapping[str, str]) -> subprocess.Po
         "PYTHONPATH": str(Path(callhome.__file__).parents[1]),
         **{f"CALLHOME_{name.upper()}": value for name, value in settings.items()},
     }
-    ports = ("--ingest-listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0")
-    command = [sys.executable, "-m", "callhome", "serve", *ports]
+    for listener in ("CALLHOME_INGEST_LISTEN", "CALLHOME_CONSOLE_LISTEN"):
+        environ.setdefault(listener, "127.0.0.1:0")
+    command = [sys.executable, "-m", "callhome", "serve"]
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
 
 

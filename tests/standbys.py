@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from callhome.embedded.account import prepare_folder, server_account
-from callhome.embedded.binaries import find_installation
+from bench import standby
 from callhome.settings import Listen
 from callhome.store import schema
-from crashes import START_S, Postgres, Server
-from running import SECRET, connected, until
+from crashes import Postgres, Server
+from running import SECRET, connected
 
 
 class Pair:
@@ -36,13 +33,11 @@ class Pair:
             await schema.upgrade(self.primary.dsn)
             async with connected(self.primary.dsn) as connection:
                 await connection.execute("INSERT INTO product (key, name) VALUES ('es', 'ES'), ('fr', 'FR')")
-            await asyncio.to_thread(self._copy)
+            await asyncio.to_thread(
+                standby.copy, self.primary.dsn, self._folder / "primary", self._folder / "standby"
+            )
             await self.standby.start()
-            # After the copy: the standby, once promoted, waits for nobody.
-            async with connected(self.primary.dsn) as connection:
-                await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                await connection.execute("SELECT pg_reload_conf()")
-            await until(self.is_synchronous, START_S)
+            await standby.make_synchronous(self.primary.dsn)
             self._stack = stack.pop_all()
         return self
 
@@ -55,32 +50,9 @@ class Pair:
         start, _, end = self.primary.dsn.rpartition("@")
         return f"{start}@{self._places}/{end.rpartition('/')[2]}"
 
-    async def is_synchronous(self) -> bool:
-        """Whether commits of the primary wait for the standby."""
-        async with connected(self.primary.dsn) as connection:
-            return bool(
-                await connection.fetchval(
-                    "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-                )
-            )
-
     async def promote(self) -> None:
         """Make the standby a primary, as an operator or whoever watches the two would."""
-        async with connected(self.standby.dsn) as connection:
-            assert await connection.fetchval("SELECT pg_promote(true, 60)")
-
-    def _copy(self) -> None:
-        """Make the standby from the primary, as the user that both run as."""
-        account = server_account(self._folder / "primary")
-        program = find_installation(account).bin_dir / "pg_basebackup"
-        target = self._folder / "standby"
-        prepare_folder(target, account)
-        shutil.copy2(self._folder / "primary" / "password", target / "password")
-        who = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-        if account is not None:
-            shutil.chown(target / "password", account.uid, account.gid)
-        words = ["-d", self.primary.dsn, "-D", str(target / "cluster"), "-R", "-X", "stream", "-c", "fast"]
-        subprocess.run([str(program), *words], cwd="/", check=True, capture_output=True, **who)  # type: ignore[call-overload]
+        await standby.promote(self.standby.dsn)
 
 
 @asynccontextmanager
