@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from bench import standby
 from callhome.store.connection import StoreUnavailable, connect
 from copies import Copies
 from crashes import START_S, Server, settled, verdict
-from running import until
+from namespaces import at, machines
+from running import connected, until
 from standbys import Pair, in_turn, replicas
 
 # A busy machine needs half a minute until a killed primary is noticed, and its standby promoted.
@@ -101,3 +104,50 @@ async def is_back(server: Server) -> bool:
     """Whether the server commits to the database again."""
     await asyncio.sleep(0)
     return not (await server.metrics())["callhome_database_away",]
+
+
+@pytest.mark.fault(19)
+async def test_a_primary_that_is_cut_off_is_left(
+    open_tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    """Row 19, with machines of their own: the primary's cable is pulled, and nobody says so: nothing lost, no 5xx."""
+    ports = [unused_tcp_port_factory(), unused_tcp_port_factory()]
+    with machines(2) as pair_of:
+        async with Pair(open_tmp_path, ports) as pair:
+            both = at(pair_of, pair.primary.dsn)
+        alone = [at([machine], pair.primary.dsn) for machine in pair_of]
+        follow = f"host={pair_of[0].address} port=5432 user=callhome password={password(both)}"
+        with (
+            pair_of[0].postgres(open_tmp_path / "primary"),
+            pair_of[1].postgres(open_tmp_path / "standby", primary_conninfo=follow),
+        ):
+            await until(lambda: follows(alone[0]), START_S)
+            async with replicas(open_tmp_path, both, unused_tcp_port_factory, 2) as servers:
+                copies = Copies(in_turn(servers), seed=8)
+                async with copies.pinging():
+                    await copies.acked(100, PATIENCE_S)
+                    pair_of[0].unplug()
+                    await copies.acked(100, PATIENCE_S)
+                    await standby.promote(alone[1])
+                    await copies.acked(200, PATIENCE_S)
+                for server in servers:
+                    await settled(alone[1], server, PATIENCE_S)
+                assert not [status for status in copies.log.statuses if status >= 500], copies.log.statuses
+                await verdict(alone[1], copies.log)
+
+
+async def follows(dsn: str) -> bool:
+    """Whether a standby follows this primary, whose commits wait for it."""
+    try:
+        async with connected(dsn) as connection:
+            found = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+            )
+            return bool(found)
+    except (OSError, asyncpg.CannotConnectNowError):
+        return False
+
+
+def password(dsn: str) -> str:
+    """The password in a connection string."""
+    return dsn.partition("://")[2].rpartition("@")[0].partition(":")[2]
