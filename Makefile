@@ -43,8 +43,14 @@ bench: setup page ## all load tests here, with tables, and JSON in bench/results
 build: setup ## sdist and wheel in dist/
 	@$(PY) -m build --no-isolation
 
+image: ## the container image, with podman, buildah or docker; BASE=, PLATFORM=, TAG=, ENGINE= are known
+	@tools/image $(if $(BASE),--base $(BASE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(TAG),--tag $(TAG)) $(if $(ENGINE),--engine $(ENGINE))
+
 docs: setup ## write docs/settings.md from the settings table
 	@.venv/bin/callhome settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+
+slides: setup ## build/slides.html from docs/deploy/containers.md, to present
+	@$(PY) tools/slides.py
 
 pictures: setup page ## docs/map.png and docs/pictures from a running `make demo` whose history is counted
 	@PYTHONPATH=. $(PY) tools/pictures.py
@@ -62,4 +68,4 @@ test bench pictures: TOOLS := chromium curl nginx slowhttptest wrk
 setup:
 	@tools/setup $(TOOLS)
 
-.PHONY: help test test-long lint format page demo bench build docs pictures lock clean setup
+.PHONY: help test test-long lint format page demo bench build image docs slides pictures lock clean setup

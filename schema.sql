@@ -699,3 +699,46 @@ COMMENT ON COLUMN alert_delivery.message_id IS 'Message-ID, or id of the webhook
 COMMENT ON COLUMN alert_delivery.outcome IS 'What was answered at the last try.';
 COMMENT ON COLUMN alert_delivery.sent_at IS 'When it was taken.';
 COMMENT ON COLUMN alert_delivery.changed_at IS 'When the state changed last.';
+
+-- Imports of what an older service has kept.
+
+CREATE TABLE IF NOT EXISTS import_run (
+    id          integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    fingerprint bytea       NOT NULL UNIQUE,
+    name        text        NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    rows        bigint      NOT NULL,
+    refused     bigint      NOT NULL,
+    done        bigint      NOT NULL DEFAULT 0,
+    duplicates  bigint      NOT NULL DEFAULT 0,
+    last_batch  uuid,
+    begun_at    timestamptz NOT NULL DEFAULT now(),
+    advanced_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+COMMENT ON TABLE import_run IS 'Which files of an older service were imported, and how far. Kept for ever: the rows themselves are not.';
+COMMENT ON COLUMN import_run.id IS 'Running number.';
+COMMENT ON COLUMN import_run.fingerprint IS 'SHA-256 of the file, the mapping and the times that were asked for: the same is not imported twice.';
+COMMENT ON COLUMN import_run.name IS 'What people call it: the name of the file, unless another was given.';
+COMMENT ON COLUMN import_run.rows IS 'Rows of the file that are to be imported.';
+COMMENT ON COLUMN import_run.refused IS 'Records of the file that became no row, and were written to the report.';
+COMMENT ON COLUMN import_run.done IS 'How many of the rows are in, in the order of their time; changed in the transaction that stores them.';
+COMMENT ON COLUMN import_run.duplicates IS 'How many of these were stored before, by another import.';
+COMMENT ON COLUMN import_run.last_batch IS 'batch.id of the last rows that went into ping; once no batch up to it waits, all are counted.';
+COMMENT ON COLUMN import_run.begun_at IS 'When its first row was about to be stored.';
+COMMENT ON COLUMN import_run.advanced_at IS 'When it moved on last.';
+COMMENT ON COLUMN import_run.finished_at IS 'When its last row was stored, NULL before.';
+
+CREATE TABLE IF NOT EXISTS import_product (
+    run      integer     NOT NULL REFERENCES import_run ON DELETE CASCADE,
+    product  integer     NOT NULL REFERENCES product,
+    rows     bigint      NOT NULL,
+    first_at timestamptz NOT NULL,
+    last_at  timestamptz NOT NULL,
+    PRIMARY KEY (run, product)
+);
+COMMENT ON TABLE import_product IS 'Which products an import has rows of, and from when to when: rows older than the retention are told from those of another import by nothing else.';
+COMMENT ON COLUMN import_product.run IS 'import_run.id.';
+COMMENT ON COLUMN import_product.product IS 'product.id.';
+COMMENT ON COLUMN import_product.rows IS 'Rows of this product.';
+COMMENT ON COLUMN import_product.first_at IS 'Time of the first of them.';
+COMMENT ON COLUMN import_product.last_at IS 'Time of the last of them.';

@@ -32,6 +32,7 @@ SCRIPTS: Final = (
     "frames",
     "answers",
     "imports",
+    "migration",
     "reports",
 )
 _CORES: Final = ("server", "database", "load")

@@ -121,7 +121,7 @@ class Books:
             return
 
         async def is_idle() -> bool:
-            return not (await metrics(console)).get("callhome_pending")
+            return not (await metrics(console)).get("callhome_pending_pings")
 
         await _until(is_idle, SETTLE_S, "commit what it has taken in")
 
@@ -161,7 +161,7 @@ class Books:
 
     async def _stored_total(self) -> int:
         assert self._site.console is not None
-        return int((await metrics(self._site.console))["callhome_stored_total"])
+        return int((await metrics(self._site.console))["callhome_stored_pings_total"])
 
 
 @asynccontextmanager
@@ -192,7 +192,7 @@ async def drained(console: str) -> float:
 
     async def is_empty() -> bool:
         told = await metrics(console)
-        return not (told["callhome_spooled"] or told["callhome_database_away"])
+        return not (told["callhome_spool_pings"] or told["callhome_database_away"])
 
     await _until(is_empty, FOLD_S, "drain its spool", _DRAIN_POLL_S)
     return time.perf_counter() - begun_s

@@ -106,7 +106,7 @@ async def received(console: str) -> dict[str, float]:
     return {
         sample.labels["worker"]: sample.value
         for sample in await books.samples(console)
-        if sample.name == "callhome_received_total" and "worker" in sample.labels
+        if sample.name == "callhome_received_pings_total" and "worker" in sample.labels
     }
 
 

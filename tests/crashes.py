@@ -210,7 +210,7 @@ async def settled(dsn: str, server: Server, patience_s: float = START_S) -> None
     async def is_settled() -> bool:
         with suppress(OSError, aiohttp.ClientError):
             told = await server.metrics()
-            waiting = told["callhome_pending",] + told["callhome_spooled",]
+            waiting = told["callhome_pending_pings",] + told["callhome_spool_pings",]
             async with connected(dsn) as connection:
                 return not waiting and await all_folded(connection)
         return False
@@ -280,10 +280,10 @@ class World:
     async def accounted(self) -> dict[tuple[str, ...], float]:
         """Return the server's metrics, in which each ping is accounted for. Nothing may be on its way."""
         told = await self.server.metrics()
-        refused = sum(value for (name, *_), value in told.items() if name == "callhome_refused_total")
-        stored = sum(value for (name, *_), value in told.items() if name == "callhome_stored_total")
-        came = told["callhome_received_total",] + told["callhome_recovered_total",]
-        rest = ("duplicates_total", "quarantined_total", "spooled", "pending")
+        refused = sum(value for (name, *_), value in told.items() if name == "callhome_refused_pings_total")
+        stored = sum(value for (name, *_), value in told.items() if name == "callhome_stored_pings_total")
+        came = told["callhome_received_pings_total",] + told["callhome_recovered_pings_total",]
+        rest = ("duplicate_pings_total", "quarantined_pings_total", "spool_pings", "pending_pings")
         assert came == stored + refused + sum(told[f"callhome_{name}",] for name in rest), told
         return told
 

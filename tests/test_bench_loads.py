@@ -222,15 +222,15 @@ def test_findings_of_several_processes_add_up() -> None:
 async def test_metrics_are_summed_up_over_their_labels() -> None:
     """A counter by product or worker is one number here, and each worker's can be told apart."""
     text = (
-        b"# TYPE callhome_received counter\n"
-        b'callhome_received_total{worker="1"} 3.0\ncallhome_received_total{worker="2"} 4.0\n'
-        b"# TYPE callhome_pending gauge\ncallhome_pending 5.0\n"
+        b"# TYPE callhome_received_pings counter\n"
+        b'callhome_received_pings_total{worker="1"} 3.0\ncallhome_received_pings_total{worker="2"} 4.0\n'
+        b"# TYPE callhome_pending_pings gauge\ncallhome_pending_pings 5.0\n"
     )
     said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
     with server(answering(said)) as url:
         told, by_worker = await books.metrics(url), await received(url)
-    assert (told["callhome_received_total"], told["callhome_pending"]) == (7.0, 5.0)
-    assert told["callhome_stored_total"] == 0.0
+    assert (told["callhome_received_pings_total"], told["callhome_pending_pings"]) == (7.0, 5.0)
+    assert told["callhome_stored_pings_total"] == 0.0
     assert by_worker == {"1": 3.0, "2": 4.0}
 
 

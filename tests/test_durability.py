@@ -33,7 +33,7 @@ def is_taken(answer: Answer) -> bool:
 
 async def drained(app: App) -> bool:
     """Whether its spool is empty."""
-    return (await samples(app))["callhome_spooled",] == 0
+    return (await samples(app))["callhome_spool_pings",] == 0
 
 
 async def samples(app: App) -> dict[tuple[str, ...], float]:
@@ -65,15 +65,15 @@ def balances(found: dict[tuple[str, ...], float]) -> bool:
         return sum(value for key, value in found.items() if key[0] == f"callhome_{name}")
 
     outcomes = (
-        "stored_total",
-        "duplicates_total",
-        "refused_total",
-        "quarantined_total",
-        "spooled",
-        "pending",
-        "lost_total",
+        "stored_pings_total",
+        "duplicate_pings_total",
+        "refused_pings_total",
+        "quarantined_pings_total",
+        "spool_pings",
+        "pending_pings",
+        "lost_pings_total",
     )
-    return total("received_total") + total("recovered_total") == sum(map(total, outcomes))
+    return total("received_pings_total") + total("recovered_pings_total") == sum(map(total, outcomes))
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def test_an_outage_costs_no_ping_and_no_refusal(
         for request in requests:
             assert is_taken(await ask(ingest, request))
         found = await samples(app)
-        assert (found["callhome_spooled",], found["callhome_database_away",]) == (3, 1)
+        assert (found["callhome_spool_pings",], found["callhome_database_away",]) == (3, 1)
         assert found["callhome_spool_bytes",] > 0 < found["callhome_spool_age_seconds",]
         assert balances(found)
         assert (await console(app, "/readyz"))[0] == 200
@@ -116,7 +116,7 @@ async def test_an_outage_costs_no_ping_and_no_refusal(
             await until(lambda: is_right(app.addresses.console, connection))
             assert await connection.fetchval("SELECT count(*) FROM ping") == 5
             found = await samples(app)
-            assert found["callhome_stored_total", "es"] == 5
+            assert found["callhome_stored_pings_total", "es"] == 5
             assert (found["callhome_database_away",], found["callhome_spooled_pings_total",]) == (0, 3)
             assert balances(found)
             assert app.tally.refused == {}
@@ -136,7 +136,7 @@ async def test_a_start_without_the_database_knows_what_was_known(
         assert (await ask(app.addresses.ingest, post(ping(product="never")))).status == 400
     async with App(given) as app:
         assert is_taken(await ask(app.addresses.ingest, post(ping(install="install-2"))))
-        assert (await samples(app))["callhome_recovered_total",] == 1
+        assert (await samples(app))["callhome_recovered_pings_total",] == 1
         async with postgres_at(*place), connected(dsn) as connection:
             await until(lambda: drained(app))
             await until(lambda: is_right(app.addresses.console, connection))
@@ -191,7 +191,7 @@ async def test_a_commit_that_hangs_is_spooled(database: str, tmp_path: Path) -> 
             assert is_taken(await ask(ingest, post(ping())))
             assert time.monotonic() - begun_s < 10  # COMMIT_S is 30
             assert is_taken(await ask(ingest, post(ping(install="install-2"))))
-            assert (await samples(app))["callhome_spooled",] == 2
+            assert (await samples(app))["callhome_spool_pings",] == 2
         await until(lambda: drained(app))
         assert await connection.fetchval("SELECT count(*) FROM ping") == app.tally.stored == 2
         assert balances(await samples(app))
@@ -255,7 +255,7 @@ async def test_a_row_refused_at_drain_is_quarantined(database: str, tmp_path: Pa
         assert await connection.fetchval("SELECT count(*) FROM ping") == 20
         assert "check" in await connection.fetchval("SELECT reason FROM quarantine")
         found = await samples(app)
-        assert found["callhome_quarantined_total",] == 1
+        assert found["callhome_quarantined_pings_total",] == 1
         assert balances(found)
 
 

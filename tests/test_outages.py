@@ -103,13 +103,13 @@ async def test_a_server_starts_while_its_database_is_away(open_tmp_path: Path, p
             await copies.acked(50)
             away = await world.server.metrics()
             assert away["callhome_database_away",] == 1
-            assert away["callhome_recovered_total",] > 0
+            assert away["callhome_recovered_pings_total",] > 0
             await world.postgres.start()
             await until(lambda: is_back(world))
             await copies.acked(50)
         await world.settled()
         told = await world.accounted()
-        assert told["callhome_recovered_total",] == away["callhome_recovered_total",]
+        assert told["callhome_recovered_pings_total",] == away["callhome_recovered_pings_total",]
         assert world.server.starts == 3, "it ended by itself"
         assert await world.server.finish() == 0
         await world.verdict(copies.log)
@@ -133,7 +133,7 @@ async def test_what_is_spooled_at_the_end_is_stored_after_the_next_start(
         async with world.server:
             await world.server.ready()
             await world.settled()
-            assert (await world.accounted())["callhome_recovered_total",] > 0
+            assert (await world.accounted())["callhome_recovered_pings_total",] > 0
             assert await world.server.finish() == 0
         assert not list(world.spool.glob("*.seg"))
         await world.verdict(copies.log)
@@ -162,14 +162,17 @@ async def test_the_account_holds_through_all_faults(open_tmp_path: Path, ports: 
         told = await world.accounted()
         log = copies.log
         assert log.unanswered == 0
-        assert told["callhome_received_total",] == sum(fate.sent for fate in log.fates.values())
+        assert told["callhome_received_pings_total",] == sum(fate.sent for fate in log.fates.values())
         refused = sum(fate.refused for fate in log.fates.values())
-        assert sum(value for (name, *_), value in told.items() if name == "callhome_refused_total") == refused
+        assert (
+            sum(value for (name, *_), value in told.items() if name == "callhome_refused_pings_total")
+            == refused
+        )
         async with connected(world.postgres.dsn) as connection:
             rows = await connection.fetch(
                 "SELECT key, count(*) FROM ping JOIN product ON product.id = product GROUP BY key"
             )
-        stored = Counter({key: told["callhome_stored_total", key] for key, _ in rows})
+        stored = Counter({key: told["callhome_stored_pings_total", key] for key, _ in rows})
         assert stored == Counter(dict(rows))
         assert world.server.starts == 1
         await world.verdict(log)

@@ -39,6 +39,11 @@ PURE = (
     "alerts.texts_en",
     "alerts.texts_fr",
     "csvcells",
+    "imports.chunks",
+    "imports.mapping",
+    "imports.picking",
+    "imports.records",
+    "imports.times",
     "pseudonyms",
     "licenses.badlines",
     "licenses.clones",
@@ -111,7 +116,7 @@ COVERED_BY = {
 }
 
 # Rooms small enough for one test file: tests/test_<room>.py, or several beginning so.
-ONE_TEST_ROOMS = ("cli", "demo", "embedded", "settings", "spool")
+ONE_TEST_ROOMS = ("cli", "demo", "embedded", "imports", "settings", "spool")
 
 # What only the makers of a text know, or only one machine: work places, trackers, registries, tools.
 UNFIT = tuple(

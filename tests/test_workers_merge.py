@@ -34,12 +34,15 @@ def test_each_sample_gets_its_worker() -> None:
     found = samples(text)
     for number in (1, 2):
         worker = ("worker", str(number))
-        assert found["callhome_received_total", frozenset({worker})] == 10 * number
-        assert found["callhome_refused_total", frozenset({worker, ("reason", "no_such_product")})] == number
+        assert found["callhome_received_pings_total", frozenset({worker})] == 10 * number
+        assert (
+            found["callhome_refused_pings_total", frozenset({worker, ("reason", "no_such_product")})]
+            == number
+        )
         assert found["callhome_commit_seconds_bucket", frozenset({worker, ("le", "0.5")})] == 1
         assert found["callhome_worker_up", frozenset({worker})] == 1
-    types = [line for line in text.splitlines() if line.startswith(b"# TYPE callhome_received_total")]
-    assert types == [b"# TYPE callhome_received_total counter"]
+    types = [line for line in text.splitlines() if line.startswith(b"# TYPE callhome_received_pings_total")]
+    assert types == [b"# TYPE callhome_received_pings_total counter"]
     one, two = (samples(told[number]).keys() for number in (1, 2))
     assert len(found) == len(one) + len(two) + 2
 

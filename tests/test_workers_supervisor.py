@@ -127,7 +127,7 @@ async def test_metrics_of_any_worker_are_those_of_all(database: str) -> None:
         async with load.under():
             await load.has(200)
         samples = await site.samples()
-        stored = samples["callhome_stored_total"]
+        stored = samples["callhome_stored_pings_total"]
         assert sum(stored.values()) == len(load.acked)
         assert stored.keys() == {"1", "2"}
         assert min(stored.values()) > 0

@@ -23,12 +23,17 @@ COMMANDS: Final = {
     "findings": "Misuse of licenses and cloned install ids: list, show, close.",
     "alert": "What is watched, and who is told.",
     "report": "Summary mails: who gets which, when; preview and history.",
+    "import": "Bring in what an older service has kept: rows of a file become pings.",
     "spool": "Pings that wait on disk: look at them, drain what was left.",
     "demo": "Show it all: a server with a database of its own, and a fleet all over the world that calls home.",
+    "health": "Ask the server on this machine whether it is ready.",
     "ping": "Send one ping and explain the answer.",
     "watch": "Follow the live counters, until Ctrl-C.",
     "settings": "Show every setting: its value and where it came from.",
 }
+
+# Where a module can't have the command's name: this one is a word of the language.
+_MODULES: Final = {"import": "import_pings"}
 
 _FIRST_STEPS: Final = """\b
 See it alive, with nothing to set up:
@@ -67,7 +72,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        name = _MODULES.get(cmd_name, cmd_name)
+        command = getattr(import_module(f"{__name__}.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from .connection import Connection
 from .ids import DAYS_BACK
+from .statements import sql
 
 DAYS_AHEAD: Final = 30
 _NAME: Final = "%Y%m%d"
@@ -48,6 +49,11 @@ async def ensure(connection: Connection, today: date) -> list[str]:
     It runs in the caller's transaction, who holds the schema lock. Cancelling it leaves that to roll back.
     """
     days = [today + timedelta(days=offset) for offset in range(-DAYS_BACK, DAYS_AHEAD + 1)]
+    return await ensure_ping(connection, days) + await ensure_activity(connection, days)
+
+
+async def ensure_ping(connection: Connection, days: Iterable[date]) -> list[str]:
+    """Make the partitions of ``ping`` that these days need; return their names. As `ensure`, cancelling it too."""
     there = await _existing(connection, "ping")
     made = []
     for day in days:
@@ -55,7 +61,7 @@ async def ensure(connection: Connection, today: date) -> list[str]:
         if name not in there:
             await _make_ping_day(connection, name, day)
             made.append(name)
-    return made + await ensure_activity(connection, days)
+    return made
 
 
 async def ensure_activity(connection: Connection, days: Iterable[date]) -> list[str]:
@@ -94,15 +100,44 @@ async def drop_old(connection: Connection, today: date, retention_days: int) -> 
     """Drop what is older than the retention; return the dropped partitions' names.
 
     Whole partitions go, each in a transaction of its own, since dropping one locks all of ``ping`` for a moment. Of
-    ``ping_default``, whose ids say nothing of the day, the rows go. Raises ``LockNotAvailableError`` where somebody
-    reads them. Cancelling it leaves the rest for the next time.
+    ``ping_default``, whose ids say nothing of the day, the rows go. What waits to be folded stays until it is, and
+    ``activity`` as long as an import needs it: the next time is soon enough. Raises ``LockNotAvailableError`` where
+    somebody reads them. Cancelling it leaves the rest for the next time.
     """
     keep_from = today - timedelta(days=retention_days)
     days = await _existing(connection, "ping") - {"ping_default"}
     months = await _existing(connection, "activity")
-    old = sorted(name for name in days if _day(name) < keep_from)
-    old += sorted(name for name in months if _next_month(_day(name)) <= keep_from)
-    for name in old:
-        await connection.execute(f"DROP TABLE IF EXISTS {name}")
-    await connection.execute("DELETE FROM ping_default WHERE day < $1", keep_from)
+    old = [name for name in sorted(days) if _day(name) < keep_from and await _drop_ping_day(connection, name)]
+    for name in sorted(months):
+        if _next_month(_day(name)) <= keep_from and await _drop_month(connection, name, keep_from):
+            old.append(name)
+    await connection.execute(
+        "DELETE FROM ping_default p WHERE day < $1 AND NOT EXISTS (SELECT FROM batch b WHERE b.id = p.batch)",
+        keep_from,
+    )
     return old
+
+
+async def _drop_ping_day(connection: Connection, name: str) -> bool:
+    """Drop a day of ``ping`` unless pings of it wait to be folded."""
+    async with connection.transaction():
+        # As DROP does, the table before its partition: then nobody is about to write, and what was written is seen.
+        await connection.execute("LOCK TABLE ONLY ping IN ACCESS EXCLUSIVE MODE")
+        if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):  # another replica was first
+            return False
+        waits = f"SELECT EXISTS (SELECT FROM batch b JOIN {name} p ON p.batch = b.id)"  # noqa: S608 - our name
+        if await connection.fetchval(waits):
+            return False
+        await connection.execute(f"DROP TABLE {name}")
+    return True
+
+
+async def _drop_month(connection: Connection, name: str, keep_from: date) -> bool:
+    """Drop a month of ``activity`` unless an import needs it."""
+    async with connection.transaction():
+        # No import can begin before this is done: a row is its first word.
+        await connection.execute("LOCK TABLE import_run IN SHARE MODE")
+        if await connection.fetchval(sql("import_is_needed"), keep_from):
+            return False
+        await connection.execute(f"DROP TABLE IF EXISTS {name}")
+    return True

@@ -37,7 +37,7 @@ _SUMMARIES: Final = (
 # A fold looks up some thousands of rows by key in tables of any size. The scratch tables have no statistics, and a plan
 # made from a wrong guess, or kept from when a table was empty, reads a whole table for each row: index look-ups are
 # never far from the best.
-_PLANNER: Final = (
+PLANNER: Final = (
     "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off; "
     "SET LOCAL enable_material = off; SET LOCAL work_mem = '64MB'"
 )
@@ -71,7 +71,7 @@ async def fold(connection: Connection) -> Folded | None:
     async with connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", ROLLUP_LOCK):
             return None
-        await connection.execute(_PLANNER)
+        await connection.execute(PLANNER)
         queue = await connection.fetch(
             "SELECT id, first_id, last_id, received - duplicates AS stored FROM batch ORDER BY id LIMIT $1",
             FOLD_BATCHES,
@@ -92,12 +92,20 @@ async def fold(connection: Connection) -> Folded | None:
 
 
 async def _fold_pings(connection: Connection, batches: list[asyncpg.Record]) -> None:
-    today = await connection.fetchval("SELECT today FROM live_seq")
     ids, first_ids, last_ids = ([row[name] for row in batches] for name in ("id", "first_id", "last_id"))
+    await fold_fresh(connection, "fold_fresh", ids, first_ids, last_ids, min(first_ids), max(last_ids))
+
+
+async def fold_fresh(connection: Connection, fresh: str, *given: object) -> None:
+    """Fold the pings that the statement ``fresh`` takes, on a prepared connection, in the caller's transaction.
+
+    It holds `ROLLUP_LOCK` and has `PLANNER` set. ``given`` are parameters of the statement; the last, whether there are
+    concurrent licenses, comes behind them.
+    Cancelling it: roll back.
+    """
+    today = await connection.fetchval("SELECT today FROM live_seq")
     licensed, by_hour = await connection.fetchrow(sql("fold_licenses")) or (False, False)
-    await connection.execute(
-        sql("fold_fresh"), ids, first_ids, last_ids, min(first_ids), max(last_ids), by_hour
-    )
+    await connection.execute(sql(fresh), *given, by_hour)
     days = await connection.fetch(
         "SELECT day, bool_or(several) AS several FROM fold_fresh GROUP BY day ORDER BY day"
     )
