@@ -23,7 +23,9 @@ from .standby import Pair
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """When the primary went away and the standby was promoted, in seconds from the first ping; how long draining took."""
+    """When the primary went away and the standby was promoted, in seconds from the first ping; how long draining took
+    after that.
+    """
 
     gone_s: float
     promoted_s: float

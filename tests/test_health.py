@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callhome.health import Health
-from callhome.metrics import Tally
+from callhome.metrics import SpoolRoom, Tally
 
 
 @dataclass
@@ -16,6 +16,7 @@ class State:
     torn: int = 4
     lost_pings: int = 6
     recovered_pings: int = 2
+    disk_used_percent: float = 25.0
     problem: str | None = None
     oldest_s: float | None = 1_000.0
 
@@ -45,7 +46,7 @@ def test_a_spool_that_has_failed_or_is_nearly_full_is_told() -> None:
 def test_the_spool_is_measured() -> None:
     """What the spool says of itself stands in the tally, for metrics."""
     tally = Tally()
-    Health(State(), 1_000).measure(tally)
-    found = (tally.spooled, tally.spool_bytes, tally.spool_damaged, tally.recovered, tally.spool_oldest_s)
-    assert found == (3, 900, 5, 2, 1_000.0)
-    assert tally.lost == 6
+    Health(State(), 1_000, disk_percent=90).measure(tally)
+    found = (tally.spooled, tally.spool_damaged, tally.recovered, tally.spool_oldest_s, tally.lost)
+    assert found == (3, 5, 2, 1_000.0, 6)
+    assert tally.spool == SpoolRoom(900, 1_000, 0.25, 0.9)

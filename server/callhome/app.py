@@ -13,25 +13,27 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp.web import RouteDef
 
-from . import descriptors, metrics
+from . import descriptors
 from .console.health import readiness
-from .console.server import ConsoleConfig, ConsoleServer
+from .console.server import ConsoleServer
 from .console.unsubscribe import UnsubscribeRoutes
 from .durability import Durability
 from .health import Health
 from .ingest.batch import GroupCommit
-from .ingest.config import IngestConfig
 from .ingest.enrich import Enricher
 from .ingest.geo import Countries
 from .ingest.server import TURNED_AWAY, IngestServer
 from .jobs.all import jobs
+from .listeners import console_config, ingest_config
 from .live.counters import Counters
 from .live.feed import Feed, Source
 from .live.push import Hub
+from .looplag import LoopLag
+from .measuring import Measuring
+from .metrics import Tally
 from .releases.advice import Advisor
 from .reports import unsubscribe
 from .settings import Listen, Settings
@@ -87,7 +89,7 @@ class App:
         self._routes = routes
         self._stop_by_s = inf
         self._stop_bound: asyncio.Timeout | None = None
-        self.tally = metrics.Tally()
+        self.tally = Tally()
         self._health = Health(None, 0)
         self._stack = AsyncExitStack()
         self._ingest: IngestServer | None = None
@@ -112,8 +114,8 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         """Stop in the opposite order: refuse, drain, commit, answer, close, within ``settings.stop_s``.
 
-        ``stop_delay_s`` comes before that, and the wait for the spool, ``stop_drain_s``, is not counted in it. Cancelling
-        it cuts what is left.
+        ``stop_delay_s`` comes before that, and the wait for the spool, ``stop_drain_s``, is not counted in it.
+        Cancelling it cuts what is left.
         """
         if not self._health.is_stopping:
             self._health.is_stopping = True
@@ -151,20 +153,12 @@ class App:
         left_s = self._stop_by_s - time.monotonic()
         return min(stop_s, max(stop_s * _MAIL_SHARE, left_s - stop_s * (_MAIL_SHARE + _CLOSE_SHARE)))
 
-    def _metrics(self, hub: Hub, durability: Durability, catalog: Catalog) -> bytes:
-        tally = self.tally
-        tally.viewers, tally.viewers_cut = hub.viewers, hub.cut_total
-        tally.is_database_away, tally.spooled_total = durability.failover.is_away, durability.failover.spooled
-        tally.unverified = self._ingest.admission.unverified if self._ingest else 0
-        self._health.measure(tally)
-        return metrics.render(tally, catalog.product_ids)
-
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, tally = self.settings, self.tally
         dsn = settings.database_url.dsn
         shares = descriptors.take(settings.connections, settings.viewers, TURNED_AWAY)
         durability = await stack.enter_async_context(Durability(settings, tally))
-        self._health = Health(durability.spool, settings.spool_bytes)
+        self._health = Health(durability.spool, settings.spool_bytes, settings.spool_disk_percent)
         await durability.prepare()
         counters = Counters()
         hub = Hub(counters, viewers_max=settings.viewers)
@@ -174,18 +168,17 @@ class App:
         catalog.advise(advisor)
         await stack.enter_async_context(catalog)
         keeper = await stack.enter_async_context(Keeper(dsn, tally, retention_days=settings.retention_days))
-        await stack.enter_async_context(Feed(_source(dsn), counters, hub))
-        all_jobs = jobs(settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded)
-        await stack.enter_async_context(all_jobs)
-        console = await stack.enter_async_context(
-            self._console(hub, shares.console, lambda: self._metrics(hub, durability, catalog))
-        )
+        feed = await stack.enter_async_context(Feed(_source(dsn), counters, hub))
+        measuring = await stack.enter_async_context(self._tasks(durability, hub, catalog, keeper, feed))
+        console = await stack.enter_async_context(self._console(hub, shares.console, measuring.text))
         countries = await stack.enter_async_context(Countries(settings.geo_database))
         enricher = Enricher(settings.secret.get_secret_value().encode(), catalog.product_ids)
         commit = await stack.enter_async_context(durability.committing(keeper.wake, keeper.database_is_back))
         ingest = await stack.enter_async_context(
             IngestServer(
-                _ingest_config(settings, shares.ingest, self._place is not None),
+                ingest_config(
+                    settings, shares.ingest, settings.stop_s * _ANSWER_SHARE, self._place is not None
+                ),
                 enricher,
                 countries,
                 commit,
@@ -194,11 +187,25 @@ class App:
             )
         )
         ingest.ready, self._ingest = self._health.problems, ingest
+        measuring.ingest, measuring.console = ingest, console
         stack.push_async_callback(self._drain, ingest, commit, durability)
         self._addresses = Addresses(
             Listen(settings.ingest_listen.host, ingest.port),
             Listen(settings.console_listen.host, console.port),
         )
+
+    @asynccontextmanager
+    async def _tasks(
+        self, durability: Durability, hub: Hub, catalog: Catalog, keeper: Keeper, feed: Feed
+    ) -> AsyncIterator[Measuring]:
+        async with (
+            jobs(self.settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded) as running,
+            LoopLag(self.tally.loop_lag),
+        ):
+            sessions = [catalog.session, keeper.session, feed.session, *running.sessions]
+            yield Measuring(
+                self.tally, self._health, durability, hub, catalog.product_ids, sessions, running.couriers
+            )
 
     @asynccontextmanager
     async def _console(
@@ -208,7 +215,9 @@ class App:
         async with (
             Exposition(self._place, own_metrics) as exposition,
             ConsoleServer(
-                _console_config(settings, connections, self._place is not None),
+                console_config(
+                    settings, connections, settings.stop_s * _FAREWELL_SHARE, self._place is not None
+                ),
                 hub,
                 exposition.text,
                 _unsubscribe_routes(settings),
@@ -231,45 +240,6 @@ def _source(dsn: str) -> Source:
 def _unsubscribe_routes(settings: Settings) -> UnsubscribeRoutes:
     secret = settings.secret.get_secret_value().encode()
     return UnsubscribeRoutes(partial(unsubscribe.read, secret), unsubscriber(settings.database_url.dsn))
-
-
-def _console_hosts(settings: Settings) -> tuple[str, ...]:
-    """The names that were given, and that of the address which mails lead to."""
-    named = urlsplit(settings.console_url or "").hostname
-    return (*settings.console_hosts, *([named] if named else []))
-
-
-def _console_config(settings: Settings, connections: int, is_shared: bool) -> ConsoleConfig:
-    return ConsoleConfig(
-        host=settings.console_listen.host,
-        port=settings.console_listen.port,
-        hosts=_console_hosts(settings),
-        connections=connections,
-        close_s=settings.stop_s * _FAREWELL_SHARE,
-        reuse_port=is_shared,
-    )
-
-
-def _ingest_config(settings: Settings, connections: int, is_shared: bool) -> IngestConfig:
-    return IngestConfig(
-        host=settings.ingest_listen.host,
-        port=settings.ingest_listen.port,
-        connections=connections,
-        header_s=settings.header_s,
-        body_s=settings.body_s,
-        batch_body_s=3 * settings.body_s,
-        keepalive_s=settings.keepalive_s,
-        drain_s=settings.stop_s * _ANSWER_SHARE,
-        trusted_proxies=settings.trusted_proxies,
-        legacy_paths=settings.legacy_paths,
-        legacy_fields=settings.legacy_fields,
-        legacy_always_ok=settings.legacy_always_ok,
-        reuse_port=is_shared,
-        install_pings_s=settings.install_pings_s,
-        install_burst=settings.install_burst,
-        prefix_installs=settings.prefix_installs,
-        pings_per_s=settings.pings_per_s,
-    )
 
 
 async def serve(

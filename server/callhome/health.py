@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from .metrics import Tally
+from .metrics import SpoolRoom, Tally
 
 # What is left in the spool is for those who come before the load balancer has looked.
 _NEARLY_FULL: Final = 0.95
@@ -30,16 +30,21 @@ class SpoolState(Protocol):
         """Why it takes nothing, None where it does."""
 
     @property
+    def disk_used_percent(self) -> float:
+        """How much of its file system is used."""
+
+    @property
     def oldest_s(self) -> float | None:
         """Unix time of the oldest record; None where there is none."""
 
 
 class Health:
-    """Looks at a server's spool, if it has one, which takes ``limit_bytes``; ``is_stopping`` is set by who stops it."""
+    """Looks at a server's spool, if it has one, and knows its bounds; ``is_stopping`` is set by who stops it."""
 
-    def __init__(self, spool: SpoolState | None, limit_bytes: int) -> None:
+    def __init__(self, spool: SpoolState | None, limit_bytes: int, disk_percent: int = 100) -> None:
         self._spool = spool
         self._limit_bytes = limit_bytes
+        self._disk_percent = disk_percent
         self.is_stopping = False
 
     def problems(self) -> Sequence[str]:
@@ -60,7 +65,9 @@ class Health:
         if spool is not None:
             tally.recovered = spool.recovered_pings
             tally.spooled = spool.pings
-            tally.spool_bytes = spool.size_bytes
+            tally.spool = SpoolRoom(
+                spool.size_bytes, self._limit_bytes, spool.disk_used_percent / 100, self._disk_percent / 100
+            )
             tally.spool_oldest_s = spool.oldest_s or 0.0
             tally.spool_damaged = spool.damaged + spool.torn
             tally.lost = spool.lost_pings

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self
@@ -45,7 +46,8 @@ def cut_after(connection: Connection, seconds: float) -> Iterator[None]:
 class Persistent:
     """Runs ``work(await connect())``, which goes on until it raises, on one connection after the other.
 
-    ``purpose`` is what the log calls it.
+    ``purpose`` is what log and metrics call it. ``succeeded_s`` is the Unix time at which it went well last, 0 where it
+    never did; ``interruptions`` counts how often it failed or lost its connection.
 
     An async context manager: entered, it works in a task of its own; left, it cuts the connection at once. ``work``
     calls `went_well` from time to time, so that an outage is logged once and the next one begins with a short pause.
@@ -57,7 +59,9 @@ class Persistent:
         connect: Callable[[], Awaitable[Connection]],
         work: Callable[[Connection], Awaitable[None]],
     ) -> None:
-        self._purpose = purpose
+        self.purpose = purpose
+        self.succeeded_s = 0.0
+        self.interruptions = 0
         self._connect = connect
         self._work = work
         self._connection: Connection | None = None
@@ -66,13 +70,18 @@ class Persistent:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it has its connection."""
+        return self._connection is not None
+
+    @property
     def is_stopped(self) -> bool:
         """Whether it was left: what is lost now is lost on purpose."""
         return self._stopped
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
-        self._task = asyncio.create_task(self._run(), name=self._purpose)
+        self._task = asyncio.create_task(self._run(), name=self.purpose)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -92,8 +101,9 @@ class Persistent:
     def went_well(self) -> None:
         """Tell that the database answers: what fails from now on is a new outage."""
         if self._failures:
-            logger.info("%s: the database answers again", self._purpose)
+            logger.info("%s: the database answers again", self.purpose)
         self._failures = 0
+        self.succeeded_s = time.time()
 
     async def _run(self) -> None:
         while True:
@@ -101,13 +111,14 @@ class Persistent:
                 await self._once()
             except _LOST as error:
                 level = logging.DEBUG if self._failures or self._stopped else logging.WARNING
-                logger.log(level, "%s: interrupted, trying again: %s", self._purpose, error)
+                logger.log(level, "%s: interrupted, trying again: %s", self.purpose, error)
             except Exception:  # task root: whatever it is, the next try begins with a new connection
                 if not self._stopped:  # a connection that is cut raises what it likes
-                    logger.exception("%s: interrupted, trying again", self._purpose)
+                    logger.exception("%s: interrupted, trying again", self.purpose)
             if self._stopped:  # cut under a transaction, whose rollback then hides the cancellation
                 return
             self._failures += 1
+            self.interruptions += 1
             shortest_s, longest_s = _BACKOFF_S
             await asyncio.sleep(
                 random.uniform(shortest_s / 2, min(longest_s, shortest_s * 2.0 ** min(self._failures, 10)))

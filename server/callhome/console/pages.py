@@ -61,7 +61,9 @@ def read(folder: Path) -> Mapping[str, File]:
         if kind is not None and path.is_file():
             body = path.read_bytes()
             etag = sha256(body).hexdigest()[:20]
-            found[path.relative_to(folder).as_posix()] = File(body, gzip.compress(body, mtime=0), kind, etag)
+            found[path.relative_to(folder).as_posix()] = File(
+                body, gzip.compress(body, 6, mtime=0), kind, etag
+            )
     return found
 
 

@@ -75,12 +75,23 @@ class ConsoleServer:
         # All viewers of a full house come back within a moment of a restart; 128 is aiohttp's default.
         self._backlog = max(128, hub.viewers_max)
         self._runner: web.AppRunner | None = None
+        self._visitors: Visitors | None = None
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
         assert self._runner is not None, "not entered"
         return int(self._runner.addresses[0][1])
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._visitors.count if self._visitors else 0
+
+    @property
+    def connections_max(self) -> int:
+        """How many may be."""
+        return self._config.connections
 
     async def __aenter__(self) -> Self:
         """Start listening; raises ``OSError``. Cancelling it leaves nothing behind."""
@@ -99,7 +110,7 @@ class ConsoleServer:
         try:
             await runner.setup()
             assert runner.server is not None
-            visitors = Visitors(runner.server, config.connections, config.header_s)
+            self._visitors = visitors = Visitors(runner.server, config.connections, config.header_s)
             await VisitorSite(
                 runner,
                 (config.host, config.port),

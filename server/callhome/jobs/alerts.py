@@ -68,8 +68,9 @@ class AlertJob:
         self._sender = sender
         self._mail_from = mail_from
         self._console_url = console_url
-        self._session = Persistent("alerts", partial(connect, dsn, "alerts"), self._watch)
+        self.session = Persistent("alerts", partial(connect, dsn, "alerts"), self._watch)
         self._stack = AsyncExitStack()
+        self.couriers: list[Courier] = []
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
@@ -82,10 +83,11 @@ class AlertJob:
                 mail_from=self._mail_from,
                 console_url=self._console_url,
             )
-            await stack.enter_async_context(
+            messages = await stack.enter_async_context(
                 courier(self._dsn, messenger, webhook.deadline_s, stop_s=self._stop_s)
             )
-            await stack.enter_async_context(self._session)
+            self.couriers = [messages]
+            await stack.enter_async_context(self.session)
             self._stack = stack.pop_all()
         return self
 
@@ -106,7 +108,7 @@ class AlertJob:
                 await look(connection, watched_since=watched_since, seldom=is_seldom)
             if is_seldom:
                 seldom_due_s = time.monotonic() + _SELDOM_S
-            self._session.went_well()
+            self.session.went_well()
             await asyncio.sleep(_LOOK_S)
 
 

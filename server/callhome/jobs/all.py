@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
+from ..persistent import Persistent
 from ..reports.mailing import Mailing
 from ..reports.smtp import Sender
 from ..settings import Settings
 from .alerts import AlertJob
+from .courier import Courier
 from .licenses import LicenseJob
 from .mails import MailJob
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the jobs work with: their connections to the database, and what delivers their mails and messages."""
+
+    sessions: list[Persistent]
+    couriers: list[Courier]
 
 
 @asynccontextmanager
 async def jobs(
     settings: Settings, *, stop_s: Callable[[], float], is_crowded: Callable[[], bool]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Running]:
     """Do a replica's part of all jobs while entered; nothing on the way of a ping waits for them.
 
     ``stop_s`` tells how many seconds may be spent at the end on mails whose last line is sent; ``is_crowded``
@@ -28,8 +39,8 @@ async def jobs(
         sender = _sender(settings)
         if sender is not None:
             await stack.enter_async_context(sender)
-        await stack.enter_async_context(MailJob(dsn, sender, _mailing(settings), stop_s=stop_s))
-        await stack.enter_async_context(
+        mails = await stack.enter_async_context(MailJob(dsn, sender, _mailing(settings), stop_s=stop_s))
+        alerts = await stack.enter_async_context(
             AlertJob(
                 dsn,
                 secret=secret,
@@ -39,10 +50,12 @@ async def jobs(
                 stop_s=stop_s,
             )
         )
-        await stack.enter_async_context(
+        licenses = await stack.enter_async_context(
             LicenseJob(dsn, retention_days=settings.retention_days, is_crowded=is_crowded)
         )
-        yield
+        couriers = [*mails.couriers, *alerts.couriers]
+        messages = [courier.session for courier in alerts.couriers]
+        yield Running([*mails.sessions, alerts.session, *messages, licenses.session], couriers)
 
 
 def _sender(settings: Settings) -> Sender | None:

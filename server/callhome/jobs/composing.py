@@ -50,16 +50,16 @@ class Composing:
         self._mailing = mailing
         self._composer = composer
         self._forget_due_s = 0.0
-        self._session = Persistent("reports", partial(connect, dsn, "reports"), self._work)
+        self.session = Persistent("reports", partial(connect, dsn, "reports"), self._work)
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop at once; what was not composed is so by another replica, or later. Cancelling it stops all the same."""
-        await self._session.__aexit__()
+        await self.session.__aexit__()
 
     async def _work(self, connection: Connection) -> None:
         while True:
@@ -67,7 +67,7 @@ class Composing:
                 taken = await report_runs.take_due(connection)
                 run = await report_runs.take_run(connection, _COMPOSE_S + _STEP_S)
                 await self._forget(connection)
-            self._session.went_well()
+            self.session.went_well()
             if run is not None:
                 await self._make(connection, run)
             elif not taken:

@@ -38,6 +38,10 @@ _MARGIN_S: Final = 30.0
 # At the end: to give back what was claimed and not sent.
 _GIVE_BACK_S: Final = 1.0
 
+# What may become of a try. ``postponed``: it is tried again; ``unreachable``: so it is, and it was the mail server's
+# fault as a whole; ``uncertain``: it may have arrived.
+OUTCOMES: Final = ("sent", "postponed", "unreachable", "failed", "uncertain")
+
 # Delivers one, and says what became of it. It awaits its last argument when only the last line is left to send, and
 # must not send that if this raises. It may use the desk for what it needs to read.
 Deliver = Callable[[Desk, Claim, Callable[[], Awaitable[None]]], Awaitable[Outcome]]
@@ -70,7 +74,8 @@ class _Errand:
 class Courier:
     """An async context manager: entered, it delivers what is in ``queue``.
 
-    ``purpose`` is what log and ``pg_stat_activity`` call it. ``rest_s`` tells for how long nothing ought to be claimed.
+    ``purpose`` is what log, metrics and ``pg_stat_activity`` call it. ``rest_s`` tells for how long nothing ought to be
+    claimed. ``outcomes`` counts what became of the tries here, as `OUTCOMES` has them; ``session`` is its connection.
     """
 
     def __init__(
@@ -82,7 +87,8 @@ class Courier:
         bounds: Bounds,
         rest_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._purpose = purpose
+        self.purpose = purpose
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self._queue = queue
         self._deliver = deliver
         self._bounds = bounds
@@ -91,11 +97,11 @@ class Courier:
         self._errands: dict[asyncio.Task[None], _Errand] = {}
         self._is_stopping = False
         self._expire_due_s = 0.0
-        self._session = Persistent(purpose, partial(connect, dsn, purpose), self._work)
+        self.session = Persistent(purpose, partial(connect, dsn, purpose), self._work)
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -113,7 +119,7 @@ class Courier:
                 await self._give_back(names)
         finally:
             self._cut(lambda errand: True)
-            await self._session.__aexit__()
+            await self.session.__aexit__()
 
     def _cut(self, which: Callable[[_Errand], bool]) -> None:
         for task, errand in self._errands.items():
@@ -130,7 +136,7 @@ class Courier:
             while not connection.is_closed():
                 await self._expire()
                 claims = await self._claim()
-                self._session.went_well()
+                self.session.went_well()
                 if self._is_stopping:
                     await self._give_back({claim.name for claim in claims})
                     await asyncio.Event().wait()  # until it is left
@@ -148,8 +154,10 @@ class Courier:
         for expired in await self._desk.use(self._queue.expire):
             level = logging.INFO if expired.state == "waiting" else logging.ERROR
             logger.log(
-                level, "%s: delivery %d is %s: its claim ran out", self._purpose, expired.id, expired.state
+                level, "%s: delivery %d is %s: its claim ran out", self.purpose, expired.id, expired.state
             )
+            if expired.state in self.outcomes:
+                self.outcomes[expired.state] += 1
         self._expire_due_s = time.monotonic() + _EXPIRE_S
 
     async def _claim(self) -> list[Claim]:
@@ -160,7 +168,7 @@ class Courier:
         return await self._desk.use(lambda connection: self._queue.claim(connection, free, lease_s))
 
     def _start(self, errand: _Errand) -> None:
-        task = asyncio.create_task(self._run(errand), name=f"{self._purpose} {errand.claim.id}")
+        task = asyncio.create_task(self._run(errand), name=f"{self.purpose} {errand.claim.id}")
         self._errands[task] = errand
         task.add_done_callback(self._end)
 
@@ -168,18 +176,18 @@ class Courier:
         errand = self._errands.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its claim runs out, and then it is what it was recorded to be.
-            logger.error("%s: delivery %d is lost", self._purpose, errand.claim.id, exc_info=error)
+            logger.error("%s: delivery %d is lost", self.purpose, errand.claim.id, exc_info=error)
 
     async def _run(self, errand: _Errand) -> None:
         try:
             outcome = await self._deliver(self._desk, errand.claim, partial(self._begin, errand))
         except _Lost as error:
-            logger.info("%s: delivery %d is left to others: %s", self._purpose, errand.claim.id, error)
+            logger.info("%s: delivery %d is left to others: %s", self.purpose, errand.claim.id, error)
             return
         except (CallhomeError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             outcome = _failed(errand, str(error) or type(error).__name__)
         except Exception as error:  # task root: one that fails in a new way must not stop the others
-            logger.exception("%s: delivery %d failed", self._purpose, errand.claim.id)
+            logger.exception("%s: delivery %d failed", self.purpose, errand.claim.id)
             outcome = _failed(errand, f"{type(error).__name__}: the server's log says more")
         await self._record(errand.claim, outcome)
 
@@ -196,6 +204,7 @@ class Courier:
     async def _record(self, claim: Claim, outcome: Outcome) -> None:
         match outcome:
             case TryLater(reason, is_server=True):
+                self.outcomes["unreachable"] += 1
                 rest_s = max(_REST_LEAST_S, self._rest_s())
                 await self._desk.insist(lambda it: self._queue.give_back(it, claim, reason, rest_s))
                 return
@@ -207,8 +216,9 @@ class Courier:
                 state = "failed"
             case Uncertain(reason):
                 state = "uncertain"
+        self.outcomes["postponed" if state == "waiting" else state] += 1
         if state in ("failed", "uncertain"):
-            logger.error("%s: delivery %d is %s: %s", self._purpose, claim.id, state, reason)
+            logger.error("%s: delivery %d is %s: %s", self.purpose, claim.id, state, reason)
         wanted_s = outcome.after_s if isinstance(outcome, TryLater) else 0.0
         after_s = max(pause_s(claim.tries), wanted_s)
         await self._desk.insist(lambda it: self._queue.record(it, claim, state, reason, pause_s=after_s))

@@ -59,19 +59,19 @@ class LicenseJob:
         self._retention_days = retention_days
         self._clock = today
         self._is_crowded = is_crowded
-        self._session = Persistent("licenses", partial(connect, dsn, "licenses"), self._work)
+        self.session = Persistent("licenses", partial(connect, dsn, "licenses"), self._work)
         self._touched_day: date | None = None
         self._clones_due_s = 0.0
         self._prune_due_s = 0.0
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop at once; what was not committed is done by the next. Cancelling it stops all the same."""
-        await self._session.__aexit__()
+        await self.session.__aexit__()
 
     async def _work(self, connection: Connection) -> None:
         caught_up_s = -inf
@@ -84,7 +84,7 @@ class LicenseJob:
             while more and time.monotonic() - begun_s < _WORK_S:
                 with cut_after(connection, _STEP_S):
                     more = await self._step(connection)
-                self._session.went_well()
+                self.session.went_well()
             ended_s = time.monotonic()
             if not more:
                 caught_up_s = ended_s

@@ -58,7 +58,8 @@ class MailJob:
     """One replica's part in sending summary mails. An async context manager.
 
     ``sender`` is None where no mail server is configured: then nothing is claimed, and it is told once that a report
-    was due. ``composer`` reads the figures of an order and composes it.
+    was due. ``composer`` reads the figures of an order and composes it. Once entered, it works with ``couriers`` and
+    over ``sessions``.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class MailJob:
         self._stop_s = stop_s
         self._contents = _Contents()
         self._stack = AsyncExitStack()
+        self.sessions: list[Persistent] = []
+        self.couriers: list[Courier] = []
 
     async def __aenter__(self) -> Self:
         """Begin. Cancelling it begins nothing."""
@@ -84,8 +87,11 @@ class MailJob:
             if self._sender is None:
                 await stack.enter_async_context(_Unsent(self._dsn))
             else:
-                await stack.enter_async_context(self._courier(self._sender))
-                await stack.enter_async_context(Composing(self._dsn, self._mailing, self._composer))
+                courier = await stack.enter_async_context(self._courier(self._sender))
+                composing = await stack.enter_async_context(
+                    Composing(self._dsn, self._mailing, self._composer)
+                )
+                self.couriers, self.sessions = [courier], [composing.session, courier.session]
             self._stack = stack.pop_all()
         return self
 

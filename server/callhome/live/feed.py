@@ -72,19 +72,19 @@ class Feed:
         self._sink = sink
         self._inbox: deque[str | None] = deque()  # None: nothing that a message says will do, take a snapshot
         self._wake = asyncio.Event()
-        self._session = Persistent("live counters", source.connect, self._follow)
+        self.session = Persistent("live counters", source.connect, self._follow)
 
     async def __aenter__(self) -> Self:
         """Start following. Cancelling it starts nothing."""
         self._set_stale(True)
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop following, at once and without a word to the database. Cancelling it stops all the same."""
-        await self._session.__aexit__()
+        await self.session.__aexit__()
 
     async def _follow(self, connection: Connection) -> None:
         """Keep the counters current until the connection is lost, which raises."""
@@ -97,10 +97,11 @@ class Feed:
                 await connection.add_listener(self._source.catalog_channel, self._on_catalog)
             while True:
                 await self._catch_up(connection)
+                self.session.went_well()
                 if not await self._woken(CHECK_S):
                     await self._compare(connection)
         finally:
-            if not self._session.is_stopped:
+            if not self.session.is_stopped:
                 self._set_stale(True)
 
     async def _catch_up(self, connection: Connection) -> None:
@@ -163,8 +164,6 @@ class Feed:
             self._sink.changed(dirty)
 
     def _set_stale(self, stale: bool) -> None:
-        if not stale:
-            self._session.went_well()
         if stale != (self.stale_since_s is not None):
             self.stale_since_s = time.monotonic() if stale else None
             self._sink.stale(self.stale_since_s)

@@ -14,7 +14,7 @@ LOOK_S: Final = 1.0
 
 
 class Room:
-    """The bounds of a spool; what the disk says is asked for by `look`, once a second at most."""
+    """The bounds of a spool; what the disk says (``used_percent``) is asked for by `look`, once a second at most."""
 
     def __init__(self, files: Files, folder: Path, *, limit_bytes: int, disk_percent: int) -> None:
         self._files = files
@@ -23,7 +23,7 @@ class Room:
         self._disk_percent = disk_percent
         # So that it is not ready before the next rows find it full.
         self._headroom_bytes = min(RECORD_BYTES, limit_bytes // 8)
-        self._used_percent = 0.0
+        self.used_percent = 0.0
         self._looked_s = -LOOK_S
         self._refused = ""
         self._refused_until_s = 0.0
@@ -37,7 +37,7 @@ class Room:
         """Ask the disk. It may block; never raises."""
         self._looked_s = time.monotonic()
         try:
-            self._used_percent = self._files.used_percent(self._folder)
+            self.used_percent = self._files.used_percent(self._folder)
         except OSError as error:
             self.refuse(f"the disk of {self._folder} can't be asked for its room: {error.strerror}")
 
@@ -52,9 +52,9 @@ class Room:
             return self._refused
         if size_bytes + max(more_bytes, self._headroom_bytes) > self._limit_bytes:
             return f"the spool {self._folder} is full: it has {size_bytes:,} of {self._limit_bytes:,} bytes"
-        if self._used_percent >= self._disk_percent:
+        if self.used_percent >= self._disk_percent:
             return (
-                f"the disk of the spool {self._folder} is full: {self._used_percent:.0f} % are used, "
+                f"the disk of the spool {self._folder} is full: {self.used_percent:.0f} % are used, "
                 f"{self._disk_percent} % may be"
             )
         return None

@@ -102,6 +102,11 @@ class Spool(Figures):
         """Why it would not, in words for the operator."""
         return self._inlet.problem
 
+    @property
+    def disk_used_percent(self) -> float:
+        """How much of its file system was used when that was looked at last: `problem` has that done."""
+        return self._room.used_percent
+
     async def append(self, rows: Sequence[bytes], attempts: Sequence[bytes] = ()) -> None:
         """Return once the rows are on disk; ``attempts`` are ids of batches under which they may be stored already.
 

@@ -62,7 +62,7 @@ class Catalog:
         self._advised: Advised | None = None
         self._changed = asyncio.Event()
         self._licenses_due_s = self._licenses_free_s = 0.0
-        self._session = Persistent("catalogue", partial(connect, dsn, "catalogue"), self._follow)
+        self.session = Persistent("catalogue", partial(connect, dsn, "catalogue"), self._follow)
 
     def advise(self, advised: Advised) -> None:
         """Keep that one informed of releases, notices and licenses."""
@@ -82,7 +82,7 @@ class Catalog:
         except (StoreUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             if self._cache is None or not self._fill_from(self._cache):
                 raise
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     def _fill_from(self, cache: CatalogCache) -> bool:
@@ -99,7 +99,7 @@ class Catalog:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop following. Cancelling it stops all the same."""
-        await self._session.__aexit__()
+        await self.session.__aexit__()
 
     async def _follow(self, connection: Connection) -> None:
         connection.add_termination_listener(lambda _: self._changed.set())
@@ -109,7 +109,7 @@ class Catalog:
         while True:
             self._changed.clear()
             await self._refresh(connection)
-            self._session.went_well()
+            self.session.went_well()
             try:
                 async with asyncio.timeout(self._wait_s()):
                     await self._changed.wait()

@@ -91,7 +91,9 @@ async def _connect(dsn: str, purpose: str) -> Connection:
     settings = {**dict(_SESSION), "application_name": f"callhome {purpose}"}
     target = None if "target_session_attrs=" in dsn else SessionAttribute.read_write
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_S, server_settings=settings, target_session_attrs=target)
+        return await asyncpg.connect(
+            dsn, timeout=CONNECT_S, server_settings=settings, target_session_attrs=target
+        )
     except TargetServerAttributeNotMatched as error:
         raise _Unreachable("it takes no writes: it is a standby, or read-only") from error
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -45,6 +45,8 @@ _PAUSE_MAX_S: Final = 3.0
 # the way for as long as it runs.
 _PARTITIONS_S: Final = 3_600.0
 _PARTITIONS_RETRY_S: Final = 60.0
+# Counting what waits reads all of the queue, and tells an operator how long it will take.
+_QUEUE_S: Final = 5.0
 # The longest of what is done between two looks is a recount of many millions of installs.
 _STEP_S: Final = 120.0
 
@@ -73,10 +75,11 @@ class Keeper:
         self._retention_days = retention_days
         self._clock = today
         self._committed = asyncio.Event()
-        self._session = Persistent("keeper", partial(connect, dsn, "keeper"), self._keep)
+        self.session = Persistent("keeper", partial(connect, dsn, "keeper"), self._keep)
         self._looked = (time.monotonic(), tally.commit_s)
         self._commits = 0.0
         self._partitions_due_s = 0.0
+        self._queue_due_s = 0.0
         self._counted_day: date | None = None
         self._step_since_s = inf
 
@@ -90,7 +93,7 @@ class Keeper:
         A server that is frozen or switched off doesn't end it, and another may be the database by now.
         """
         if self._step_since_s <= away_since_s:
-            self._session.cut()
+            self.session.cut()
 
     @property
     def is_crowded(self) -> bool:
@@ -99,12 +102,12 @@ class Keeper:
 
     async def __aenter__(self) -> Self:
         """Begin to keep. Cancelling it begins nothing."""
-        await self._session.__aenter__()
+        await self.session.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop at once; what was not committed is done by the next keeper. Cancelling it stops all the same."""
-        await self._session.__aexit__()
+        await self.session.__aexit__()
 
     async def _keep(self, connection: Connection) -> None:
         await rollup.prepare(connection)
@@ -119,7 +122,7 @@ class Keeper:
                 behind = await self._fold(connection)
                 worked_s = time.monotonic() - begun_s
             self._step_since_s = inf
-            self._session.went_well()
+            self.session.went_well()
             await self._rest(worked_s, behind)
 
     async def _today(self, connection: Connection) -> date:
@@ -155,9 +158,15 @@ class Keeper:
         if folded is not None and folded.pings:
             self._tally.folded += folded.pings
             self._tally.fold_s += time.monotonic() - begun_s
+            self._tally.folded_s = time.time()
         behind = folded is not None and folded.more
         oldest = await rollup.oldest_batch(connection) if behind or folded is None else None
         self._tally.folded_until_s = begun_unix_s if oldest is None else id_ms(oldest.bytes) / 1000
+        if oldest is None:
+            self._tally.unfolded_batches = self._tally.unfolded_pings = 0
+        elif begun_s >= self._queue_due_s:
+            self._queue_due_s = begun_s + _QUEUE_S
+            self._tally.unfolded_batches, self._tally.unfolded_pings = await rollup.waiting(connection)
         return behind
 
     async def _keep_partitions(self, connection: Connection, today: date) -> None:
@@ -174,5 +183,7 @@ class Keeper:
             # There are partitions for 30 days ahead: folding must not wait for this.
             logger.warning("partitions are made and dropped later, somebody reads them: %s", error)
             self._partitions_due_s = time.monotonic() + _PARTITIONS_RETRY_S
+            self._tally.partitions_failed += 1
         else:
             self._partitions_due_s = time.monotonic() + _PARTITIONS_S
+            self._tally.partitions_kept_s = time.time()

@@ -165,3 +165,12 @@ async def oldest_batch(connection: Connection) -> UUID | None:
     """
     found: UUID | None = await connection.fetchval("SELECT id FROM batch ORDER BY id LIMIT 1")
     return found
+
+
+async def waiting(connection: Connection) -> tuple[int, int]:
+    """Return how many batches, and pings in them, wait to be folded. Cancelling it changes nothing."""
+    row = await connection.fetchrow(
+        "SELECT count(*) AS batches, coalesce(sum(received - duplicates), 0)::bigint AS pings FROM batch"
+    )
+    assert row is not None
+    return row["batches"], row["pings"]
