@@ -48,6 +48,7 @@ image: ## the container image, with podman, buildah or docker; BASE=, PLATFORM=,
 
 docs: setup ## write docs/settings.md from the settings table
 	@.venv/bin/callhome settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+	@$(PY) tools/rules.py
 
 slides: setup ## build/slides.html from docs/deploy/containers.md, to present
 	@$(PY) tools/slides.py
@@ -64,7 +65,7 @@ clean: ## remove all that was made here
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # What of the system a target needs beyond Python.
-test bench pictures: TOOLS := chromium curl nginx slowhttptest wrk
+test bench pictures: TOOLS := chromium curl nginx promtool slowhttptest wrk
 setup:
 	@tools/setup $(TOOLS)
 

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 import callhome
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("lock", "runtime", "dev")
+LOCKS = ("lock", "runtime", "dev", "checks", "container-build")
 
 
 def _setup_cfg() -> configparser.ConfigParser:

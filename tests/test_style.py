@@ -110,6 +110,7 @@ COVERED_BY = {
     "reports.texts_fr": "test_reports_wording.py",
     "ingest.pending": "test_batch.py",
     "jobs.all": "test_app.py",
+    "listeners": "test_app.py",
     "store.delivery_sql": "test_deliveries.py",
     "__main__": "test_cli.py",
     "errors": "test_cli.py",

@@ -60,6 +60,8 @@ def serve(embedded: bool, data_dir: Path | None, config: Path | None, **override
       callhome serve --config /etc/callhome.toml     with a PostgreSQL of your own
       callhome serve --workers 4                     four processes on the same ports
     """
+    # Until there is a loop to handle it: the first process of a container has no handler of its own, and would live on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if data_dir and not embedded:
         raise UsageError("--data-dir is for --embedded: elsewhere the database keeps the data")
     if embedded and overrides["database_url"]:
