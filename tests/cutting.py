@@ -25,6 +25,7 @@ class _Line:
     far: asyncio.StreamWriter
     is_writer: bool = False
     is_doomed: bool = False
+    is_stranded: bool = False
 
     def cut(self) -> None:
         self.near.transport.abort()
@@ -85,6 +86,11 @@ class CutLine:
         finally:
             self.closed = False
 
+    def strand(self) -> None:
+        """Swallow from now on what is said on the lines that there are, as if the database had moved elsewhere."""
+        for line in self._lines:
+            line.is_stranded = True
+
     def cut_at_commit(self, moment: Moment) -> None:
         """Cut the next line of a writer whose COMMIT passes: before the server has it, or before its answer is back."""
         self._moment = moment
@@ -137,6 +143,8 @@ class CutLine:
         with suppress(OSError):
             while data := await reader.read(_READ_BYTES):
                 await self._flows.wait()
+                if line.is_stranded:
+                    continue
                 if not self._may_pass(line, data, is_up=is_up):
                     return
                 writer.write(data)

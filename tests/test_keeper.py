@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
@@ -14,8 +12,10 @@ import asyncpg
 import pytest
 
 from callhome.metrics import Tally
+from callhome.settings import Listen
 from callhome.store.keeper import Keeper, pause_share
 from callhome.store.writer import BatchWriter
+from cutting import CutLine
 from rows import Row
 from test_rollup import TODAY
 
@@ -142,41 +142,22 @@ async def test_the_lag_is_the_age_of_the_oldest_batch(database: str) -> None:
 
 
 async def test_a_step_that_hangs_is_cut_when_the_database_is_back(database: str) -> None:
-    """A session that is frozen holds folding up until the writers have found the database: then it begins anew."""
+    """A line that swallows everything holds folding up until the database is known to be back: then it begins anew."""
     connection = await asyncpg.connect(database)
     writer = BatchWriter(database)
-    async with Keeper(database, Tally(), retention_days=400) as keeper:
-        pid = await frozen(connection)
-        try:
+    place, _, name = database.rpartition("@")[2].partition("/")
+    async with CutLine(Listen(place.partition(":")[0], int(place.partition(":")[2]))) as line:
+        dsn = f"{database.rpartition('@')[0]}@127.0.0.1:{line.port}/{name}"
+        async with Keeper(dsn, Tally(), retention_days=400) as keeper:
+            await writer.write([bytes(Row(install=1))])
+            await until(folded(connection, 1))
             before_s = time.monotonic()
+            line.strand()
             await writer.write([bytes(Row(install=1))])
             keeper.database_is_back(before_s - 60)  # no step is as old as that: nothing is cut
             await asyncio.sleep(1)
-            assert not await folded(connection, 1)()
+            assert not await folded(connection, 2)()
             keeper.database_is_back(time.monotonic())
-            await until(folded(connection, 1))
-        finally:
-            os.kill(pid, signal.SIGCONT)
+            await until(folded(connection, 2))
     await writer.close()
     await connection.close()
-
-
-async def frozen(connection: Any) -> int:
-    """Freeze the keeper's session while it folds nothing, and so holds no lock; return its process id."""
-    while True:
-        await until(lambda: is_connected(connection))
-        pid: int = await connection.fetchval(SESSION)
-        os.kill(pid, signal.SIGSTOP)
-        if not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE pid = $1", pid):
-            return pid
-        os.kill(pid, signal.SIGCONT)
-
-
-SESSION = (
-    "SELECT pid FROM pg_stat_activity "
-    "WHERE application_name = 'callhome keeper' AND datname = current_database() AND query LIKE '%FROM batch%'"
-)
-
-
-async def is_connected(connection: Any) -> bool:
-    return await connection.fetchval(SESSION) is not None

@@ -201,6 +201,8 @@ WRONG: Final = [
     ("CALLHOME_KEEPALIVE_S", "inf", "seconds from 0.1 to 3,600; got 'inf'"),
     ("CALLHOME_COMMIT_S", "0", "seconds from 0.1 to 60; got '0'"),
     ("CALLHOME_STOP_S", "-1", "seconds from 0.1 to 600; got '-1'"),
+    ("CALLHOME_STOP_DELAY_S", "601", "seconds from 0 to 600; got '601'"),
+    ("CALLHOME_STOP_DRAIN_S", "a day", "seconds from 0 to 604,800; got 'a day'"),
     ("CALLHOME_PINGS_PER_S", "-1", "whole number of pings a second from 0 to 10,000,000; got '-1'"),
     ("CALLHOME_INSTALL_PINGS_S", "nan", "a number of pings a second from 0 to 1,000; got 'nan'"),
     ("CALLHOME_INSTALL_BURST", "0", "whole number of pings from 1 to 1,000,000; got '0'"),
