@@ -94,6 +94,7 @@ def _tell(report: Report, outcome: Outcome, took_s: float) -> None:
     report.figure("rate", "acknowledged rate", outcome.rate, "pings/s")
     report.figure("took_s", "from the first ping until all were restarted", took_s, "s")
     report.figure("retried", "pings turned away at first", len(outcome.retried), "pings")
+    report.figure("cut", "of these, their connection closed", outcome.cut, "pings")
     report.figure("refused", "pings turned away again", failed, "pings")
     report.latencies(
         outcome.latencies(), {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}, "from due to acknowledged"
