@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import os
@@ -12,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callhome.imports import reading
 from callhome.imports.chunks import CHUNK_DAYS, CHUNK_ROWS, chunks
@@ -30,9 +33,9 @@ DAY_MS = 86_400_000
 
 
 def read(data: bytes, form: FileForm = FORM) -> tuple[Source, list[Block]]:
-    """The source of these bytes, and all its blocks."""
+    """The source of these bytes, and all its blocks, split."""
     source = Source(io.BytesIO(data), form)
-    return source, list(source.blocks())
+    return source, [block.split() for block in source.blocks()]
 
 
 def row(ms: int, install: int = 1) -> bytes:
@@ -89,6 +92,33 @@ def test_an_unreadable_file_is_told(data: bytes, said: str) -> None:
     """An empty file and one that is cut say so."""
     with pytest.raises(UnreadableFile, match=said):
         read(data)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(["1", "", "é", 'say "x"', "two\nlines", "\r", ",", "end\n"]),
+            min_size=2,
+            max_size=2,
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 5),
+)
+def test_quotes_change_nothing_but_who_splits(rows: list[list[str]], size: int) -> None:
+    """Whatever is quoted where, and wherever a block ends, the records and their lines are those of one reader."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["a", "b"], *rows])
+    expected, line = [], 2
+    for row in rows:
+        expected.append((row, line))
+        written = io.StringIO(newline="")
+        csv.writer(written).writerow(row)
+        line += len(list(io.StringIO(written.getvalue(), newline="")))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reading, "BLOCK_RECORDS", size)
+        _, blocks = read(text.getvalue().encode())
+    assert [pair for block in blocks for pair in zip(block.records, block.lines, strict=True)] == expected
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

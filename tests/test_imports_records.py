@@ -1,4 +1,4 @@
-"""`callhome.imports.records` and `callhome.imports.picking`: a record becomes the row that its ping would have."""
+"""`callhome.imports.records`, `alike` and `picking`: a record becomes the row that its ping would have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callhome.imports.mapping import BadMapping, parse
 from callhome.imports.picking import BadRow
@@ -197,3 +199,49 @@ def test_bad_json_is_told(line: str) -> None:
     """What is no object, or has a value of another kind."""
     with pytest.raises(BadRow):
         converter(MAPPING, ()).row(line)
+
+
+COMMON = {"p": ["es", "none"], "v": ["4.2", ""], "cc": ["de", "", "D1"], "t": ["dark", ""]}
+DIFFERING = {
+    "when": ["1709208000123", "1709208000999", "never"],
+    "m": ["machine-1", "machine-2", " machine-2 ", "short", "", "machine-\u202e1", "m\udc80achine-1"],
+    "k": ["KEY-1", "KEY-2", "", "K" * 129, "KEY-\x001"],
+    "n": ["7", "007", " 8", "", "-1", "many", "99999999999", "\u0667"],
+    "ip": ["", "192.0.2.1", "::ffff:192.0.2.1", "nowhere"],
+    "r": ["17", "18", ""],
+}
+
+
+def some_of(values: dict[str, list[str]]) -> st.SearchStrategy[dict[str, str]]:
+    """One value for each column, the first ones more often."""
+    return st.fixed_dictionaries(
+        {name: st.sampled_from(some[:2] * 2 + some) for name, some in values.items()}
+    )
+
+
+MAPPINGS = (
+    MAPPING,
+    MAPPING + '[row]\nid = "r"\n',
+    MAPPING + '[values.license]\n"KEY-2" = ""\n[values.users]\n"many" = "12"\n"" = "3"\n',
+    MAPPING.replace('license = "k"\n', "") + '[constants]\nlicense = "KEY-9"\nbuild = "b1"\n',
+)
+
+
+@given(st.sampled_from(MAPPINGS), some_of(COMMON), st.lists(some_of(DIFFERING), min_size=4))
+@settings(max_examples=300, deadline=None)
+def test_what_came_before_changes_nothing(
+    mapping: str, common: dict[str, str], records: list[dict[str, str]]
+) -> None:
+    """A record becomes the row, or the refusal, that it becomes where no other was seen."""
+
+    def outcome(make: Converter, record: list[str]) -> object:
+        try:
+            return make.row(record)
+        except (BadRow, LeftOut, UnknownProduct) as error:
+            return type(error), str(error), getattr(error, "column", ""), getattr(error, "given", "")
+
+    one = converter(mapping)
+    for record in records:
+        assert outcome(one, cells(**common, **record)) == outcome(
+            converter(mapping), cells(**common, **record)
+        )

@@ -63,10 +63,14 @@ class Reach(NamedTuple):
 
 @dataclass(slots=True)
 class Converted:
-    """What became of a block. ``reach`` is by the number of the product."""
+    """What became of a block. ``reach`` is by the number of the product, ``bad`` by the place in the block.
+
+    ``broken`` is that of the block, once it is split.
+    """
 
     run: list[Page] = field(default_factory=list)
     reach: dict[int, Reach] = field(default_factory=dict)
+    broken: list[tuple[int, str, str]] = field(default_factory=list)
     bad: list[tuple[int, str, object, str]] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
@@ -88,7 +92,8 @@ async def _opened(path: Path | None) -> Countries:
 
 def convert(plan: Plan, block: Block) -> Converted:
     """Convert all records of a block."""
-    make, done = converter(plan).row, Converted()
+    block = block.split()
+    make, done = converter(plan).row, Converted(broken=block.broken)
     by_product: dict[int, list[bytes]] = {}
     for at, record in enumerate(block.records):
         try:

@@ -81,7 +81,7 @@ def prepare(
         for block, converted in convert(source.blocks()):
             runs.add(converted.run)
             prepared.take(converted)
-            prepared.first = prepared.first or block.records[:_SHOWN]
+            prepared.first = prepared.first or block.split().records[:_SHOWN]
             _reject(block, converted, mapping, rejects)
             tell(source.read_bytes)
     told = (source.digest, mapping.canonical.encode(), repr(plan.span[:2]).encode())
@@ -91,8 +91,9 @@ def prepare(
 
 def _reject(block: Block, converted: Converted, mapping: FileMapping, rejects: Rejects) -> None:
     private = {mapping.fields[name] for name in _PRIVATE if name in mapping.fields}
+    block = block.split() if converted.bad else block
     for at, column, given, expected in converted.bad:
         shown = "" if column in private else quoted(given)
         rejects.add(Rejected(block.lines[at], column, shown, expected), block.records[at])
-    for line, given, expected in block.broken:
+    for line, given, expected in converted.broken:
         rejects.add(Rejected(line, "", given, expected), None)

@@ -8,9 +8,10 @@ import hashlib
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import IO, Any, BinaryIO, Final
 
 from ..errors import UsageError
@@ -34,12 +35,25 @@ class UnreadableFile(UsageError):
 class Block:
     """Consecutive records of the file: cells of CSV, lines of JSON; ``lines`` has the number of each, from 1.
 
-    ``broken`` are records that are none: line, what was read of it, and what was expected.
+    ``broken`` are records that are none: line, what was read of it, and what was expected. Lines of CSV without a quote
+    come as they are, in ``text``: splitting them is work that other processes can share, and `split` does it.
     """
 
     records: list[Any] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     broken: list[tuple[int, str, str]] = field(default_factory=list)
+    text: str = ""
+    before: int = 0
+    form: FileForm | None = None
+
+    def split(self) -> Block:
+        """Return the same records one by one. Pure."""
+        if self.form is None:
+            return self
+        with _cells_bounded():
+            lines = io.StringIO(self.text, newline="")
+            (block,) = _csv_blocks(_csv(lines, self.form), self.before, sys.maxsize, sys.maxsize)
+        return block
 
 
 class Source:
@@ -83,23 +97,16 @@ class Source:
             yield from (self._csv_blocks() if self._form.format == "csv" else self._json_blocks())
 
     def _csv_blocks(self) -> Iterator[Block]:
-        block, reader = Block(), self._csv
-        while True:
-            before = reader.line_num
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                block.broken.append((before + 1, _lost(before + 1, reader.line_num), _broken(error)))
-                continue
-            if cells is None:
-                break
-            if cells:  # not an empty line
-                block.records.append(cells)
-                block.lines.append(before + 1)
-                if len(block.records) == BLOCK_RECORDS:
-                    yield block
-                    block = Block()
-        yield block
+        before, form = self._csv.line_num, self._form
+        while lines := list(islice(self._text, BLOCK_RECORDS)):
+            text = "".join(lines)
+            if not form.quote or form.quote not in text:
+                yield Block(text=text, before=before, form=form)
+                before += len(lines)
+            else:  # a record may have many lines, also such as lie behind these
+                reader = _csv(chain(lines, self._text), form)
+                yield from _csv_blocks(reader, before, len(lines), BLOCK_RECORDS)
+                before += reader.line_num
 
     def _json_blocks(self) -> Iterator[Block]:
         block, number = Block(), 0
@@ -139,6 +146,27 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
+def _csv_blocks(reader: Any, before: int, lines: int, size: int) -> Iterator[Block]:
+    """Yield the records that begin within so many lines, at most ``size`` at a time; ``before`` lines lie before."""
+    block = Block()
+    while (begun := reader.line_num) < lines:
+        first = before + begun + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            block.broken.append((first, _lost(first, before + reader.line_num), _broken(error)))
+            continue
+        if cells is None:
+            break
+        if cells:  # not an empty line
+            block.records.append(cells)
+            block.lines.append(first)
+            if len(block.records) == size:
+                yield block
+                block = Block()
+    yield block
+
+
 def _with_mark(encoding: str) -> str:
     """Of UTF-8 the kind that a byte order mark may precede, as spreadsheets write it."""
     return "utf-8-sig" if _is_utf8(encoding) else encoding
@@ -148,7 +176,7 @@ def _is_utf8(encoding: str) -> bool:
     return encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
 
 
-def _csv(text: io.TextIOWrapper, form: FileForm) -> Any:
+def _csv(text: Iterable[str], form: FileForm) -> Any:
     try:
         if not form.quote:
             return csv.reader(text, delimiter=form.delimiter, quoting=csv.QUOTE_NONE)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from ..ingest.proxies import pack, unpack
 from ..ingest.reasons import Reason, Refused
 from ..pseudonyms import keyed
 from ..store.ids import VERSION_7, VERSION_BITS
+from .alike import APART, Alike, Common, Differing, Place, rest_of
 from .mapping import EXTRA, FileMapping
 from .picking import BadRow, picking_cells, picking_json
 
@@ -58,12 +60,17 @@ class Span(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a record says, checked: its time, its ping, from where it was sent, and what tells it apart."""
+    """What a record says, checked: its time, its ping, from where it was sent, and what tells it apart.
+
+    ``named`` is the country if the record names one, else ``""``; ``rest`` is what `rest_of` returns.
+    """
 
     at_ms: int
     ping: LegacyPing
     address: str
+    named: str
     country: str
+    rest: bytes
     identity: bytes
 
 
@@ -101,7 +108,8 @@ class Converter:
         self._mapping = mapping
         self._span = span
         self._read_time = mapping.read_time
-        self._enrich = Enricher(means.secret, means.product_ids).row
+        enricher = Enricher(means.secret, means.product_ids)
+        self._enrich = enricher.row
         self._product_ids = means.product_ids
         self._hash = keyed(means.secret, IMPORT)
         self._locate = lru_cache(_ADDRESSES)(_locating(means.country_of))
@@ -118,41 +126,82 @@ class Converter:
         ]
         self._place_of = {step.name: step.place for step in self._steps}
         self._has_extra = any(name.startswith(EXTRA) for name in (*mapping.fields, *mapping.constants))
+        self._alike = self._alike_of(enricher, len(names)) if self._are_cells else None
+
+    def _alike_of(self, enricher: Enricher, width: int) -> Alike:
+        """Of cells only: values of JSON may be equal and not the same, such as 1 and true."""
+        at = {name: self._place_of.get(name, -1) for name in APART}
+        places = {
+            name: Place(at[name], self._mapping.values.get(name, {}), str(self._constants.get(name, "")))
+            for name in APART
+        }
+        apart = {self._time_at, self._row_id_at, *at.values()}
+        common = [number for number in range(width) if number not in apart]
+        take = itemgetter(*common) if common else lambda _values: ()
+        return Alike(enricher, places, take)
 
     def row(self, record: Any) -> tuple[int, bytes]:
         """Return the product's number, and the row in the binary COPY format without its batch.
 
         Raises what `read` does, and `UnknownProduct`.
         """
-        at_ms, ping, address, country, identity = self.read(record)
-        product = self._product_ids.get(ping.product)
+        values = self._pick(record)
+        at_ms = self._time(values)
+        if self._alike is not None and (found := self._alike.find(values)):
+            common, said = found
+            located = self._locate(said.address) if said.address else ("", UNKNOWN)
+            if located is not None:
+                id = self._id(at_ms, self._identity(common.ping.product, common.rest, said, values))
+                return common.product, self._alike.row(found, common.country or located[1], id, at_ms)
+        return self._whole(values, at_ms)
+
+    def _whole(self, values: Sequence[Any], at_ms: int) -> tuple[int, bytes]:
+        read = self._read(values, at_ms)
+        product = self._product_ids.get(read.ping.product)
         if product is None:
-            raise UnknownProduct(ping.product)
+            raise UnknownProduct(read.ping.product)
         try:
             # The time of the row is that of its receipt; half a millisecond more, and no rounding moves it.
-            row = self._enrich(ping, address, country, (at_ms + 0.5) / 1000)
+            row = self._enrich(read.ping, read.address, read.country, (at_ms + 0.5) / 1000)
         except Refused as refused:
             raise self._bad(refused, ()) from None
         except UnicodeEncodeError:
             raise self._unreadable() from None
-        return product, row[:6] + self._id(at_ms, identity) + row[22:]
+        if self._alike is not None:
+            self._alike.remember(values, Common(read.ping, product, read.rest, read.named))
+        return product, row[:6] + self._id(at_ms, read.identity) + row[22:]
 
     def read(self, record: Any) -> Read:
         """Return what a record says. Raises `BadRow` or `LeftOut`."""
         values = self._pick(record)
+        return self._read(values, self._time(values))
+
+    def _time(self, values: Sequence[Any]) -> int:
+        """Return the time of a record in Unix milliseconds. Raises `BadRow` or `LeftOut`."""
+        given = values[self._time_at]
         try:
-            at_ms = self._read_time(_stripped(values[self._time_at]))
+            at_ms = self._read_time(_stripped(given))
         except ValueError as error:
-            raise BadRow(self._mapping.time_column, values[self._time_at], str(error)) from None
+            raise BadRow(self._mapping.time_column, given, str(error)) from None
         if not self._span.from_ms <= at_ms < self._span.until_ms:
             raise LeftOut
         if at_ms > self._span.now_ms + FUTURE_MS:
-            raise BadRow(self._mapping.time_column, values[self._time_at], "expected a time that has been")
+            raise BadRow(self._mapping.time_column, given, "expected a time that has been")
+        return at_ms
+
+    def _read(self, values: Sequence[Any], at_ms: int) -> Read:
         sent = self._sent(values)
         # Of cells, one look at all of them is enough where there is nothing to find.
         is_plain = self._are_cells and "".join(values).isprintable()
-        identity = self._identity(sent, values)
-        country, address = self._place(sent)
+        try:
+            rest = rest_of(sent)
+            identity = self._identity(sent.get("product"), rest, Differing.of(sent), values)
+        except (
+            TypeError,
+            UnicodeEncodeError,
+        ):  # bytes that the encoding doesn't know, or a number beyond 64 bits
+            raise self._unreadable() from None
+        named, country, address = self._place(sent)
         try:
             ping = msgspec.convert(sent, LegacyPing)
             if not is_plain:
@@ -161,7 +210,7 @@ class Converter:
             raise self._bad(refusal(error), values) from None
         except Refused as refused:
             raise self._bad(refused, values) from None
-        return Read(at_ms, ping, address, country, identity)
+        return Read(at_ms, ping, address, named, country, rest, identity)
 
     def _sent(self, values: Sequence[Any]) -> dict[str, Any]:
         sent = self._constants.copy()
@@ -182,20 +231,20 @@ class Converter:
             sent[name] = value
         return sent
 
-    def _identity(self, sent: Mapping[str, Any], values: Sequence[Any]) -> bytes:
-        """Return what tells a row apart: its id and its product, or else all that it says."""
-        try:
-            if self._row_id_at < 0:
-                return orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
-            row_id = _stripped(values[self._row_id_at])
-            if row_id is None or row_id == "":
-                raise BadRow(self._mapping.row_id, row_id, "expected an id in every row")
-            return orjson.dumps([sent.get("product"), str(row_id)])
-        except TypeError:  # bytes that the encoding doesn't know, or a number beyond 64 bits
-            raise self._unreadable() from None
+    def _identity(self, product: Any, rest: bytes, said: Differing, values: Sequence[Any]) -> bytes:
+        """Return what tells a row apart: its id and its product, or else all that it says.
 
-    def _place(self, sent: dict[str, Any]) -> tuple[str, str]:
-        """Take country and address out of what was sent; return the country, and the address for a weak install."""
+        Raises ``TypeError`` and ``UnicodeEncodeError`` of what can't be encoded.
+        """
+        if self._row_id_at < 0:
+            return "\0".join(said).encode() + rest
+        row_id = _stripped(values[self._row_id_at])
+        if row_id is None or row_id == "":
+            raise BadRow(self._mapping.row_id, row_id, "expected an id in every row")
+        return orjson.dumps([product, str(row_id)])
+
+    def _place(self, sent: dict[str, Any]) -> tuple[str, str, str]:
+        """Take country and address out of what was sent; return the country that it names, the country, the address."""
         address = sent.pop("address", "")
         country = sent.pop("country", "")
         if self._has_extra:
@@ -205,11 +254,11 @@ class Converter:
             column = self._mapping.fields.get("country", "")
             raise BadRow(column, country, "expected a country of two letters (ISO 3166-1)")
         if not address:
-            return country or UNKNOWN, ""
+            return country, country or UNKNOWN, ""
         located = self._locate(address) if isinstance(address, str) else None
         if located is None:
             raise BadRow(self._mapping.fields.get("address", ""), address, "expected an IPv4 or IPv6 address")
-        return country or located[1], located[0]
+        return country, country or located[1], located[0]
 
     def _id(self, at_ms: int, identity: bytes) -> bytes:
         return id_of(at_ms, self._hash(at_ms.to_bytes(8, "big") + identity))

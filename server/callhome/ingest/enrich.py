@@ -58,6 +58,14 @@ class Enricher:
         other._admit, other._admit_weak = admission.admit, admission.admit_weak
         return other
 
+    def install(self, text: str) -> bytes:
+        """Return the hash of an install id."""
+        return self._hash_install(text.encode())
+
+    def licensed(self, text: str) -> bytes:
+        """Return the columns that tell of a license key, see ``store.encoding``."""
+        return self._known_license(text)[1] if text else _NO_LICENSE[1]
+
     def row(self, ping: Ping, address: str, country: str, now_s: float) -> bytes:
         """Return the first that :meth:`enrich` returns; raise what it raises."""
         return self.enrich(ping, address, country, now_s)[0]
