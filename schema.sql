@@ -707,9 +707,10 @@ CREATE TABLE IF NOT EXISTS import_run (
     fingerprint bytea       NOT NULL UNIQUE,
     name        text        NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     rows        bigint      NOT NULL,
-    refused     bigint      NOT NULL,
+    rejected    bigint      NOT NULL,
     done        bigint      NOT NULL DEFAULT 0,
     duplicates  bigint      NOT NULL DEFAULT 0,
+    twins       bigint      NOT NULL DEFAULT 0,
     last_batch  uuid,
     begun_at    timestamptz NOT NULL DEFAULT now(),
     advanced_at timestamptz NOT NULL DEFAULT now(),
@@ -719,10 +720,11 @@ COMMENT ON TABLE import_run IS 'Which files of an older service were imported, a
 COMMENT ON COLUMN import_run.id IS 'Running number.';
 COMMENT ON COLUMN import_run.fingerprint IS 'SHA-256 of the file, the mapping and the times that were asked for: the same is not imported twice.';
 COMMENT ON COLUMN import_run.name IS 'What people call it: the name of the file, unless another was given.';
-COMMENT ON COLUMN import_run.rows IS 'Rows of the file that are to be imported.';
-COMMENT ON COLUMN import_run.refused IS 'Records of the file that became no row, and were written to the report.';
+COMMENT ON COLUMN import_run.rows IS 'Rows of the file that are to be imported, twins among them.';
+COMMENT ON COLUMN import_run.rejected IS 'Records of the file that became no row, and were written to the report.';
 COMMENT ON COLUMN import_run.done IS 'How many of the rows are in, in the order of their time; changed in the transaction that stores them.';
 COMMENT ON COLUMN import_run.duplicates IS 'How many of these were stored before, by another import.';
+COMMENT ON COLUMN import_run.twins IS 'Once it is finished: how many rows had the id of another in the file, and were left out.';
 COMMENT ON COLUMN import_run.last_batch IS 'batch.id of the last rows that went into ping; once no batch up to it waits, all are counted.';
 COMMENT ON COLUMN import_run.begun_at IS 'When its first row was about to be stored.';
 COMMENT ON COLUMN import_run.advanced_at IS 'When it moved on last.';

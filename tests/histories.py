@@ -176,9 +176,13 @@ async def fold(connection: Any) -> None:
 
 
 async def summaries(dsn: str) -> dict[str, list[str]]:
-    """Count licenses, let the retention run, and return what is left: every summary, sorted, and the kept pings."""
+    """Count licenses, let the retention run when imports are long over, and return what is left.
+
+    That is every summary, sorted, and the kept pings.
+    """
     async with connected(dsn) as connection:
         await licenses.look(connection, TODAY)
+        await connection.execute("UPDATE import_run SET advanced_at = advanced_at - interval '8 days'")
         await partitions.drop_old(connection, TODAY, RETENTION_DAYS)
         found = {
             name: sorted(map(repr, await connection.fetch(f"SELECT {columns} FROM {name}")))
@@ -197,6 +201,13 @@ async def summaries(dsn: str) -> dict[str, list[str]]:
         )
         assert await connection.fetchval("SELECT count(*) FROM batch") == 0
     return found
+
+
+async def retain(dsn: str) -> None:
+    """Count licenses and let the retention run, as servers do each hour."""
+    async with connected(dsn) as connection:
+        await licenses.look(connection, TODAY)
+        await partitions.drop_old(connection, TODAY, RETENTION_DAYS)
 
 
 def keep_from(day: date = TODAY) -> date:

@@ -152,6 +152,29 @@ async def test_who_is_about_to_stop_takes_pings_for_a_while(database: str) -> No
             await ask(ingest, post(ping()))
 
 
+async def test_who_is_cut_short_while_it_takes_leave_stops_all_the_same(database: str) -> None:
+    """Cancelled within STOP_DELAY_S, it listens no more and has no session left."""
+    async with running(database, stop_delay_s=30) as app:
+        ingest = app.addresses.ingest
+        stopping = asyncio.create_task(app.__aexit__())
+        await until(lambda: answers(ingest, "/readyz", 503))
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        with pytest.raises(OSError, match="Connect call failed"):
+            await ask(ingest, post(ping()))
+        async with connected(database) as connection:
+            sessions = (
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'callhome %' "
+                "AND datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+            async def are_gone() -> bool:
+                return bool(await connection.fetchval(sessions) == 0)
+
+            await until(are_gone)
+
+
 async def answers(place: Listen, path: str, status: int) -> bool:
     """Whether this is answered with that."""
     return (await ask(place, get(path))).status == status

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +101,50 @@ def test_good_rows_go_in_and_bad_ones_into_the_report(es: str, folder: Path) -> 
     again = run(es, "import", report.name, "--mapping", "m.toml", "--overlapping")
     assert again.exit_code == 0, again.output
     assert in_database(es, "SELECT sum(users) FROM usage_daily") == 16
-    assert in_database(es, "SELECT sum(refused) FROM import_run") == 1
+    assert in_database(es, "SELECT sum(rejected) FROM import_run") == 1
+
+
+def test_the_report_is_for_nobody_else(es: str, folder: Path) -> None:
+    """It has install ids and keys as they were given: only its owner may read it, also where it was there before."""
+    (folder / "old.rejected.csv").touch(0o644)
+    bring(es, folder, HEAD + LINE.replace(";7;", ";many;"))
+    assert (folder / "old.rejected.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_report_without_a_header_is_read_with_the_same_mapping(es: str, folder: Path) -> None:
+    """A file whose columns the mapping names: its report has none either, and more cells behind."""
+    columns = 'columns = ["when", "p", "v", "m", "n", "l"]'
+    (folder / "m.toml").write_text(MAPPING.replace("[file]", f"[file]\n{columns}"), "utf-8")
+    assert bring(es, folder, LINE.replace(";7;", ";many;").replace("-1", "-2") + LINE).exit_code == 0
+    report = folder / "old.rejected.csv"
+    report.write_bytes(report.read_bytes().replace(b"many", b"9", 1))
+    again = run(es, "import", report.name, "--mapping", "m.toml", "--overlapping")
+    assert again.exit_code == 0, again.output
+    assert in_database(es, "SELECT sum(users) FROM usage_daily") == 16
+
+
+def test_a_full_disk_is_told(es: str, folder: Path) -> None:
+    """While rows are sorted: nothing was imported, and there is an option to name another folder."""
+    (folder / "old.csv").write_text(HEAD + LINE * 2_000, "latin-1")
+    command = [sys.executable, "-m", "callhome", "import", "old.csv", "--mapping", "m.toml"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CALLHOME_")}
+    env |= {"CALLHOME_DATABASE_URL": es, "CALLHOME_SECRET": SECRET, "CALLHOME_ALLOW_FSYNC_OFF": "true"}
+    limit = ["prlimit", f"--fsize={64 << 10}"]
+    done = subprocess.run(
+        [*limit, *command], env=env, capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert done.returncode == 1
+    assert "File too large, while rows were sorted" in done.stderr
+    assert "--work-dir" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_of_another_version_is_told_before_reading(es: str, folder: Path) -> None:
+    """It lacks the table of imports."""
+    in_database(es, "DROP TABLE import_product, import_run")
+    done = bring(es, folder, HEAD + LINE)
+    assert (done.exit_code, "run `callhome db upgrade`" in done.output) == (2, True)
+    assert "rows" not in done.output
 
 
 def test_strict_imports_all_or_nothing(es: str, folder: Path) -> None:

@@ -119,7 +119,11 @@ class App:
         """
         if not self._health.is_stopping:
             self._health.is_stopping = True
-            await self._take_leave()
+            try:
+                await self._take_leave()
+            except asyncio.CancelledError:
+                await self._stack.aclose()
+                raise
         self._stop_by_s = time.monotonic() + self.settings.stop_s
         try:
             async with asyncio.timeout(self.settings.stop_s) as self._stop_bound:

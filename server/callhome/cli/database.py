@@ -39,7 +39,9 @@ async def _connected(dsn: str, work: Callable[[Connection], Awaitable[_T]]) -> _
     try:
         return await work(connection)
     except asyncpg.UndefinedTableError:
-        raise UsageError(f"{where(dsn)} has no tables of callhome yet: run `callhome db upgrade`") from None
+        raise UsageError(
+            f"{where(dsn)} lacks tables that this version needs: run `callhome db upgrade`"
+        ) from None
     finally:
         await connection.close()
 

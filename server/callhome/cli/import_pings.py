@@ -21,8 +21,9 @@ from .text import printable
 if TYPE_CHECKING:
     from ..imports.converting import Plan
     from ..imports.preparing import Prepared
-    from ..imports.storing import Outcome, Wanted
+    from ..imports.wanted import Outcome, Wanted
     from ..settings import Settings
+    from ..store.connection import Connection
     from ..store.products import Product
 
 # As in the CHECK on import_run.name.
@@ -87,10 +88,9 @@ def import_pings(file: str, config: Path | None, database_url: str | None, **giv
       callhome import old.csv --mapping old.toml --dry-run
     """
     from ..settings import Settings, load
-    from ..store import products
 
     settings = load(Settings, {"database_url": database_url}, config=config)
-    registered = run(products.list_all, config, database_url)
+    registered = run(_registered, config, database_url)
     with ExitStack() as stack, _told_if_stopped():
         _Import(stack, settings, registered, file, given).run()
 
@@ -151,12 +151,12 @@ class _Import:
 
     @property
     def _wanted(self) -> Wanted:
-        from ..imports.storing import Wanted
+        from ..imports.wanted import Wanted
 
         name = self._given["name"] or Path(self._file).name
         return Wanted(
             name=printable(name, _NAME_CHARACTERS),
-            refused=self._rejects.count,
+            rejected=self._rejects.count,
             retention_days=self._settings.retention_days,
             wait=not self._given["no_wait"],
             overlapping=self._given["overlapping"],
@@ -186,7 +186,7 @@ class _Import:
         from ..imports.preparing import prepare
 
         many = self._given["processes"] or processes(self._size_bytes, cores())
-        with shown() as tell:
+        with shown() as tell, _told_if_full():
             return prepare(
                 self._source,
                 self._plan,
@@ -209,9 +209,10 @@ class _Import:
 
 async def _checked(settings: Settings, prepared: Prepared, wanted: Wanted) -> None:
     """Raise what would keep this from being imported, and tell how much of it is old. Cancelling it changes nothing."""
-    from ..imports.checks import check, keep_from
+    from ..imports.checks import check
     from ..store.connection import connect
     from ..store.license_usage import utc_day
+    from ..store.partitions import keep_from
 
     connection = await connect(settings.database_url.dsn, "import")
     try:
@@ -226,9 +227,10 @@ async def _stored(
     settings: Settings, prepared: Prepared, wanted: Wanted, numbered: Any, tell: Any
 ) -> Outcome:
     """Store all rows. Cancelling it leaves those that are committed."""
-    from ..imports.checks import keep_from, midnight_ms
+    from ..imports.checks import midnight_ms
     from ..imports.chunks import chunks
     from ..imports.storing import Storing
+    from ..store.partitions import keep_from
 
     async with Storing(settings.database_url.dsn, prepared, wanted, tell) as storing:
         today = await storing.today()
@@ -238,6 +240,26 @@ async def _stored(
         keep_ms = midnight_ms(keep_from(today, settings.retention_days))
         await storing.store(chunks(numbered, done, keep_ms))
         return storing.outcome
+
+
+async def _registered(connection: Connection) -> list[Product]:
+    """Return the products; raise ``UndefinedTableError`` where there is no table of imports. Cancelling it is safe."""
+    from ..store import imports, products
+
+    await imports.known(connection, b"")
+    return await products.list_all(connection)
+
+
+@contextmanager
+def _told_if_full() -> Iterator[None]:
+    """Say what to do where a file can't be written: the rows that are sorted, or the report."""
+    try:
+        yield
+    except OSError as error:
+        raise CallhomeError(
+            f"{error.strerror}, while rows were sorted (some 250 bytes each) or the report was written; nothing was "
+            "imported. Name a folder with room: --work-dir, --report"
+        ) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..imports.preparing import Prepared
     from ..imports.records import Converter
     from ..imports.rejects import Rejects
-    from ..imports.storing import Outcome
+    from ..imports.wanted import Outcome
 
 _SHOWN: Final = ("product", "version", "build", "os", "users", "event")
 

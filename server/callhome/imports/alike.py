@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -67,11 +68,11 @@ class _Checked(msgspec.Struct, array_like=True):
 class Alike:
     """Finds what a record of text cells has in common with one before. Bounded memory."""
 
-    def __init__(self, enricher: Enricher, places: Mapping[str, Place], common: Callable[[Any], Any]) -> None:
-        """``places`` are those of `APART`; ``common`` takes the values of all other fields from a record's."""
+    def __init__(self, enricher: Enricher, places: Sequence[Place], common: Sequence[int]) -> None:
+        """``places`` are those of `APART`, ``common`` the numbers of the values of all other fields."""
         self._enricher = enricher
-        self._places = [places[name] for name in APART]
-        self._common = common
+        self._places = places
+        self._common: Callable[[Any], Any] = itemgetter(*common) if common else lambda _values: ()
         self._known: dict[Any, Common] = {}
 
     def find(self, values: Sequence[str]) -> tuple[Common, Differing] | None:
@@ -110,6 +111,13 @@ class Alike:
             ping.locale or None, ping.channel or None, self._enricher.licensed(said.license),
             msgspec.json.encode(ping.extra) if ping.extra else None,
         )  # fmt: skip
+
+
+def places(
+    at: Mapping[str, int], values: Mapping[str, Mapping[str, str]], constants: Mapping[str, Any]
+) -> list[Place]:
+    """Return the places of `APART`: numbers of values, translations and constants are by field."""
+    return [Place(at[name], values.get(name, {}), str(constants.get(name, ""))) for name in APART]
 
 
 def rest_of(sent: Mapping[str, Any]) -> bytes:

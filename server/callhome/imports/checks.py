@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from ..errors import UsageError
 from ..store import imports
@@ -13,11 +13,6 @@ from .preparing import Prepared
 
 class AlreadyImported(UsageError):
     """The same file was imported before."""
-
-
-def keep_from(today: date, retention_days: int) -> date:
-    """Return the first UTC day whose pings are kept singly."""
-    return today - timedelta(days=retention_days)
 
 
 def midnight_ms(day: date) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 
+from ..persistent import cut_after
 from ..store import imports, rollup
 from ..store.connection import Connection, StoreUnavailable, connect
 
@@ -16,6 +17,9 @@ from ..store.connection import Connection, StoreUnavailable, connect
 _SERVERS_S: Final = 1.0
 _LOOK_S: Final = 0.02
 _PAUSE_S: Final = 1.0
+# A frozen server never answers. A transaction waits for its turn to fold for two minutes, and a recount of millions of
+# installs takes as long.
+STEP_S: Final = 300.0
 # What a connection raises that is lost. The last is what asyncpg raises where the server has said goodbye, but its end
 # of the line is not noticed yet.
 LOST: Final = (
@@ -26,7 +30,7 @@ LOST: Final = (
 LOCKED: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
-class Folder:
+class Folding:
     """An async context manager: entered, it folds in a task of its own. ``today`` is the UTC day."""
 
     def __init__(self, dsn: str, today: date) -> None:
@@ -34,7 +38,7 @@ class Folder:
         self._today = today
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Folder:
+    async def __aenter__(self) -> Folding:
         """Begin. Cancelling it begins nothing."""
         self._task = asyncio.create_task(self._run(), name="fold")
         return self
@@ -65,13 +69,16 @@ class Folder:
                     connection.terminate()
 
     async def _fold_some(self, connection: Connection) -> None:
-        folding, _commits = await imports.servers(connection)
+        with cut_after(connection, STEP_S):
+            folding, _commits = await imports.servers(connection)
         if folding:
             await asyncio.sleep(_SERVERS_S)
             return
-        await rollup.recount(connection, self._today)
+        with cut_after(connection, STEP_S):
+            await rollup.recount(connection, self._today)
         until_s = time.monotonic() + _SERVERS_S
         while time.monotonic() < until_s:
-            folded = await rollup.fold(connection)
+            with cut_after(connection, STEP_S):
+                folded = await rollup.fold(connection)
             if folded is None or not folded.batches:
                 await asyncio.sleep(_LOOK_S)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from .mapping import BadMapping
+
+# What a report of rejected records has behind the columns of the file.
+REPORT_COLUMNS: Final = ("rejected_line", "rejected_column", "rejected_because")
 
 
 class BadRow(Exception):
@@ -21,8 +24,13 @@ class BadRow(Exception):
         self.expected = expected
 
 
-def picking_cells(columns: Sequence[str], names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """Return what picks the named columns from the cells of a line. Raises `BadMapping` where one is not there."""
+def picking_cells(
+    columns: Sequence[str], names: Sequence[str], *, named_by_mapping: bool = False
+) -> Callable[[Any], Sequence[Any]]:
+    """Return what picks the named columns from the cells of a line. Raises `BadMapping` where one is not there.
+
+    A report has its own columns in its header; where the mapping names the columns, they may stand behind those.
+    """
     if missing := [name for name in names if name not in columns]:
         raise BadMapping(
             f"the file has no column {', '.join(map(repr, missing))}; it has {', '.join(columns)}"
@@ -31,10 +39,11 @@ def picking_cells(columns: Sequence[str], names: Sequence[str]) -> Callable[[Any
         raise BadMapping(f"the file has more than one column {', '.join(map(repr, twice))}")
     places = [columns.index(name) for name in names]
     width = len(columns)
+    widths = (width, width + len(REPORT_COLUMNS)) if named_by_mapping else (width,)
     get: Callable[[Any], Any] = itemgetter(*places)
 
     def pick(cells: Sequence[str]) -> Sequence[Any]:
-        if len(cells) != width:
+        if len(cells) not in widths:
             raise BadRow("", f"{len(cells)} cells", f"expected {width} cells, as in the header")
         return get(cells) if len(places) > 1 else (get(cells),)
 

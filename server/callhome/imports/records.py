@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +23,7 @@ from ..ingest.proxies import pack, unpack
 from ..ingest.reasons import Reason, Refused
 from ..pseudonyms import keyed
 from ..store.ids import VERSION_7, VERSION_BITS
-from .alike import APART, Alike, Common, Differing, Place, rest_of
+from .alike import APART, Alike, Common, Differing, places, rest_of
 from .mapping import EXTRA, FileMapping
 from .picking import BadRow, picking_cells, picking_json
 
@@ -115,7 +114,11 @@ class Converter:
         self._locate = lru_cache(_ADDRESSES)(_locating(means.country_of))
         names = list(dict.fromkeys(mapping.columns))
         self._are_cells = mapping.form.format == "csv"
-        self._pick = picking_json(names) if mapping.form.format == "ndjson" else picking_cells(columns, names)
+        self._pick = (
+            picking_json(names)
+            if mapping.form.format == "ndjson"
+            else picking_cells(columns, names, named_by_mapping=bool(mapping.form.columns))
+        )
         place = {name: number for number, name in enumerate(names)}
         self._time_at = place[mapping.time_column]
         self._row_id_at = place[mapping.row_id] if mapping.row_id else -1
@@ -126,19 +129,13 @@ class Converter:
         ]
         self._place_of = {step.name: step.place for step in self._steps}
         self._has_extra = any(name.startswith(EXTRA) for name in (*mapping.fields, *mapping.constants))
-        self._alike = self._alike_of(enricher, len(names)) if self._are_cells else None
-
-    def _alike_of(self, enricher: Enricher, width: int) -> Alike:
-        """Of cells only: values of JSON may be equal and not the same, such as 1 and true."""
-        at = {name: self._place_of.get(name, -1) for name in APART}
-        places = {
-            name: Place(at[name], self._mapping.values.get(name, {}), str(self._constants.get(name, "")))
-            for name in APART
-        }
-        apart = {self._time_at, self._row_id_at, *at.values()}
-        common = [number for number in range(width) if number not in apart]
-        take = itemgetter(*common) if common else lambda _values: ()
-        return Alike(enricher, places, take)
+        # Of cells only: values of JSON may be equal and not the same, such as 1 and true.
+        self._alike: Alike | None = None
+        if self._are_cells:
+            at = {name: self._place_of.get(name, -1) for name in APART}
+            apart = {self._time_at, self._row_id_at, *at.values()}
+            common = [number for number in range(len(names)) if number not in apart]
+            self._alike = Alike(enricher, places(at, mapping.values, self._constants), common)
 
     def row(self, record: Any) -> tuple[int, bytes]:
         """Return the product's number, and the row in the binary COPY format without its batch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import Any, Final, NamedTuple, TextIO
 import orjson
 
 from .mapping import FileForm
+from .picking import REPORT_COLUMNS
 
 # As many as people look at; all are in the file.
 TOLD: Final = 20
-# What is behind the columns of the file, in a report that is CSV.
-COLUMNS: Final = ("rejected_line", "rejected_column", "rejected_because")
 _GIVEN_CHARACTERS: Final = 60
 
 
@@ -66,8 +66,8 @@ class Rejects:
         ] += 1
         if self._file is None:
             self._file = self._opened()
-            if self._form.format == "csv":
-                self._write((*self._header, *COLUMNS))
+            if self._form.format == "csv" and not self._form.columns:
+                self._write((*self._header, *REPORT_COLUMNS))
         if self._form.format == "csv":
             why = (rejected.line, rejected.column, rejected.expected)
             cells = list(record or ())
@@ -76,8 +76,16 @@ class Rejects:
             self._file.write(self._json(rejected, record))
 
     def _opened(self) -> TextIO:
-        # As the source is written, so that the same mapping fits.
-        file = self.path.open("w", encoding=self._form.encoding, errors="surrogateescape", newline="")
+        # As the source is written, so that the same mapping fits. With install ids, license keys and addresses as they
+        # were given: for nobody else to read.
+        file = open(  # noqa: SIM115 - closed by __exit__
+            self.path,
+            "w",
+            encoding=self._form.encoding,
+            errors="surrogateescape",
+            newline="",
+            opener=_private,
+        )
         if self._form.quote:
             self._writer = csv.writer(file, delimiter=self._form.delimiter, quotechar=self._form.quote)
         return file
@@ -93,7 +101,7 @@ class Rejects:
     @staticmethod
     def _json(rejected: Rejected, record: Any) -> str:
         line = record.decode("utf-8", "surrogateescape") if isinstance(record, bytes) else str(record or "")
-        why = dict(zip(COLUMNS, (rejected.line, rejected.column, rejected.expected), strict=True))
+        why = dict(zip(REPORT_COLUMNS, (rejected.line, rejected.column, rejected.expected), strict=True))
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -101,6 +109,12 @@ class Rejects:
         if isinstance(found, dict):
             return orjson.dumps(found | why).decode() + "\n"
         return orjson.dumps({"rejected": line.encode("utf-8", "replace").decode()} | why).decode() + "\n"
+
+
+def _private(path: str, flags: int) -> int:
+    fd = os.open(path, flags, 0o600)
+    os.fchmod(fd, 0o600)  # also of a file that was there
+    return fd
 
 
 def quoted(value: object) -> str:

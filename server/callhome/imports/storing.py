@@ -10,24 +10,26 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from math import inf
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 import asyncpg
 
 from ..errors import UsageError
+from ..persistent import cut_after
 from ..store import imports, rollup
 from ..store.connection import Connection, StoreUnavailable, connect
 from ..store.imports import Reached, Run, days_of, utc
 from ..store.keeper import pause_share
 from ..store.license_usage import utc_day
-from .checks import check, keep_from
+from ..store.partitions import keep_from
+from .checks import check
 from .chunks import Chunk
-from .folding import LOCKED, LOST, Folder
+from .folding import LOCKED, LOST, STEP_S, Folding
 from .preparing import Prepared
+from .wanted import Outcome, Progress, Wanted
 
 # Rows that may wait to be folded: two folds' worth, a second or so of what is live behind them.
 QUEUE_ROWS: Final = 2 * rollup.FOLD_PINGS
@@ -48,35 +50,7 @@ _SMOOTH: Final = 0.2
 _ROW_CLASSES: Final = ("22", "23", "54")
 
 
-class Progress(Protocol):
-    """Is told how far it is."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` in a stage: ``storing``, in rows; ``counting``, in rows that wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be imported, and how. ``wait``: until all is counted; ``overlapping``: as the option says."""
-
-    name: str
-    refused: int
-    retention_days: int
-    wait: bool
-    overlapping: bool
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What an import has done: rows in, those of them that were there before, those that PostgreSQL refused."""
-
-    rows: int = 0
-    resumed_at: int = 0
-    old: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    stored_s: float = 0.0
-    counted_s: float | None = None
+_T = TypeVar("_T")
 
 
 class Storing:
@@ -89,7 +63,7 @@ class Storing:
         self._tell = tell
         self._stack = AsyncExitStack()
         self._connection: Connection | None = None
-        self._folder: Folder | None = None
+        self._folding: Folding | None = None
         self._run: Run | None = None
         self._done = 0
         self._is_fresh = False
@@ -119,6 +93,13 @@ class Storing:
 
         Cancelling it: registered or not.
         """
+        run = await self._patiently(partial(self._registered, today))
+        self._run, self._done, self.outcome.resumed_at = run, run.done, run.done
+        if self._wanted.wait:
+            self._folding = await self._stack.enter_async_context(Folding(self._dsn, today))
+        return run.done
+
+    async def _registered(self, today: date) -> Run:
         keep = keep_from(today, self._wanted.retention_days)
         connection, prepared = self._open, self._prepared
         run = await check(connection, prepared, keep, overlapping=self._wanted.overlapping)
@@ -128,15 +109,12 @@ class Storing:
                 for product, reach in prepared.reach.items()
             }
             await imports.begin(
-                connection, prepared.fingerprint, self._wanted.name, self._wanted.refused, reached
+                connection, prepared.fingerprint, self._wanted.name, self._wanted.rejected, reached
             )
             run = await imports.known(connection, prepared.fingerprint)
         assert run is not None, "it was just begun"
-        self._run, self._done, self.outcome.resumed_at = run, run.done, run.done
         await self._look()
-        if self._wanted.wait:
-            self._folder = await self._stack.enter_async_context(Folder(self._dsn, today))
-        return run.done
+        return run
 
     async def store(self, chunks: Iterator[Chunk]) -> None:
         """Store all chunks, and wait until they are counted if that is wanted. Raises `StoreUnavailable`.
@@ -153,7 +131,7 @@ class Storing:
         finally:
             # A thread is not cancelled: the file that it reads must not be closed under it.
             await asyncio.wait([upcoming])
-        await self._patiently(lambda: imports.finish(self._open, self._number))
+        await self._patiently(lambda: self._step(imports.finish(self._open, self._number)))
         self.outcome.stored_s = time.monotonic() - begun_s
         if self._wanted.wait:
             await self._patiently(self._counted)
@@ -173,7 +151,9 @@ class Storing:
         self._connection = await connect(self._dsn, "import")
         self._is_fresh = True
         if not await imports.is_alone(self._connection):
-            raise UsageError("another import is under way on this database: one goes at a time")
+            said = "another import is under way on this database: one goes at a time"
+            # It may be our own session of before, whose end PostgreSQL hasn't noticed yet.
+            raise UsageError(said) if self._run is None else StoreUnavailable(said)
         await imports.prepare(self._connection)
 
     def _cut(self) -> None:
@@ -181,7 +161,12 @@ class Storing:
             self._connection.terminate()
             self._connection = None
 
-    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _step(self, work: Awaitable[_T]) -> _T:
+        """Do what takes a statement or a transaction; a server that doesn't answer is as good as none."""
+        with cut_after(self._open, STEP_S):
+            return await work
+
+    async def _patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Do something on the connection, through outages of the database and locks of others."""
         begun_s, pause_s = time.monotonic(), _PAUSE_S[0]
         while True:
@@ -190,6 +175,8 @@ class Storing:
                     await self._connect()
                 return await work()
             except LOST as error:
+                if self._connection is not None:  # it was there until now
+                    begun_s, pause_s = time.monotonic(), _PAUSE_S[0]
                 self._cut()
                 if time.monotonic() + pause_s > begun_s + PATIENCE_S:
                     said = str(error) or type(error).__name__
@@ -210,7 +197,7 @@ class Storing:
             self._advance(run.done - self._done, chunk.is_old)
             self._is_fresh = False
         if left := chunk.end - self._done:
-            await self._room()
+            await self._room(left)
             worked_s = time.monotonic()
             await self._write(chunk.rows[-left:], chunk.is_old)
             await self._rest(time.monotonic() - worked_s)
@@ -224,7 +211,7 @@ class Storing:
         """Store rows; of those that PostgreSQL refuses, find each by halving."""
         try:
             if is_old:
-                await imports.fold_old(self._open, self._number, rows)
+                await self._step(imports.fold_old(self._open, self._number, rows))
             else:
                 await self._keep(rows)
         except asyncpg.PostgresError as error:
@@ -235,28 +222,28 @@ class Storing:
                 await self._write(rows[:middle], is_old)
                 await self._write(rows[middle:], is_old)
                 return
-            await imports.quarantine(self._open, self._number, rows[0], error)
+            await self._step(imports.quarantine(self._open, self._number, rows[0], error))
             self.outcome.quarantined += 1
         self._advance(len(rows), is_old)
 
     async def _keep(self, rows: list[bytes]) -> None:
         if days := [day for day in days_of(rows) if day not in self._made]:
-            await imports.make_partitions(self._open, days)
+            await self._step(imports.make_partitions(self._open, days))
             self._made.update(days)
         if not self._again:
             try:
-                return await imports.store_new(self._open, self._number, rows)
+                return await self._step(imports.store_new(self._open, self._number, rows))
             except asyncpg.UniqueViolationError:
                 self._again = True
-        duplicates = await imports.store_again(self._open, self._number, rows)
+        duplicates = await self._step(imports.store_again(self._open, self._number, rows))
         self.outcome.duplicates += duplicates
         self._again = duplicates > 0
 
-    async def _room(self) -> None:
+    async def _room(self, rows: int) -> None:
         """Where there are servers, wait until few rows wait to be folded: what is live waits behind them."""
-        if self._folder is not None:
-            self._folder.check()
-        while self._are_servers and await imports.waiting(self._open) >= QUEUE_ROWS:
+        if self._folding is not None:
+            self._folding.check()
+        while self._are_servers and await self._waiting() + rows > QUEUE_ROWS:
             await self._look()
             await asyncio.sleep(_LOOK_S)
 
@@ -271,13 +258,17 @@ class Storing:
         now_s = time.monotonic()
         if self._are_servers or now_s > self._looked_s + _SERVERS_S:
             self._looked_s = now_s
-            self._are_servers, commits = await imports.servers(self._open)
+            self._are_servers, commits = await self._step(imports.servers(self._open))
             self._commits += _SMOOTH * (commits - self._commits)
+
+    async def _waiting(self) -> int:
+        _batches, pings = await self._step(rollup.waiting(self._open))
+        return pings
 
     async def _counted(self) -> None:
         """Wait until the rollup has folded all rows."""
-        while not await imports.is_counted(self._open, self._number):
-            self._tell("counting", await imports.waiting(self._open), 0)
-            if self._folder is not None:
-                self._folder.check()
+        while not await self._step(imports.is_counted(self._open, self._number)):
+            self._tell("counting", await self._waiting(), 0)
+            if self._folding is not None:
+                self._folding.check()
             await asyncio.sleep(_PAUSE_S[0])

@@ -28,6 +28,8 @@ _SESSION: Final = (
         "statement_timeout",
         "0",
     ),  # where it ends the wait for a synchronous standby, COMMIT succeeds all the same
+    # A client whose machine or network is gone is noticed after a minute, with its locks; Linux alone takes two hours.
+    *(("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")),
     ("idle_in_transaction_session_timeout", "60000"),  # a session left behind must not hold locks for ever
 )
 
@@ -106,7 +108,13 @@ async def _leave(tasks: Sequence[asyncio.Task[Connection]], chosen: Connection |
     """End the attempts that are not needed any more; cancelling it leaves them to end by themselves."""
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled() and task.exception() is None and task.result() is not chosen:
-            task.result().terminate()
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        chosen = None  # nobody gets it any more
+        raise
+    finally:
+        for task in tasks:
+            is_open = task.done() and not task.cancelled() and task.exception() is None
+            if is_open and task.result() is not chosen:
+                task.result().terminate()

@@ -106,16 +106,16 @@ async def overlaps(
 
 
 async def begin(
-    connection: Connection, fingerprint: bytes, name: str, refused: int, reached: Mapping[int, Reached]
+    connection: Connection, fingerprint: bytes, name: str, rejected: int, reached: Mapping[int, Reached]
 ) -> None:
     """Register an import, before its first row. Cancelling it: done or not, never half."""
     async with connection.transaction():
         run = await connection.fetchval(
-            "INSERT INTO import_run (fingerprint, name, rows, refused) VALUES ($1, $2, $3, $4) RETURNING id",
+            "INSERT INTO import_run (fingerprint, name, rows, rejected) VALUES ($1, $2, $3, $4) RETURNING id",
             fingerprint,
             name,
             sum(one.rows for one in reached.values()),
-            refused,
+            rejected,
         )
         await connection.executemany(
             "INSERT INTO import_product (run, product, rows, first_at, last_at) VALUES ($1, $2, $3, $4, $5)",
@@ -124,8 +124,11 @@ async def begin(
 
 
 async def finish(connection: Connection, run: int) -> None:
-    """Note that all rows of an import are in. Cancelling it: done or not."""
-    await connection.execute("UPDATE import_run SET finished_at = now() WHERE id = $1", run)
+    """Note that all rows of an import are in; those that are not had the id of another. Cancelling it: done or not."""
+    await connection.execute(
+        "UPDATE import_run SET finished_at = now(), advanced_at = now(), twins = rows - done WHERE id = $1",
+        run,
+    )
 
 
 async def prepare(connection: Connection) -> None:
@@ -192,12 +195,6 @@ async def make_partitions(connection: Connection, days: Sequence[date]) -> None:
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             continue
         return
-
-
-async def waiting(connection: Connection) -> int:
-    """Return how many pings wait to be folded. Cancelling it changes nothing."""
-    found: int = await connection.fetchval("SELECT coalesce(sum(received - duplicates), 0) FROM batch")
-    return found
 
 
 async def is_counted(connection: Connection, run: int) -> bool:

@@ -96,6 +96,11 @@ async def _make_ping_day(connection: Connection, name: str, day: date) -> None:
     )
 
 
+def keep_from(today: date, retention_days: int) -> date:
+    """Return the first UTC day whose pings are kept singly."""
+    return today - timedelta(days=retention_days)
+
+
 async def drop_old(connection: Connection, today: date, retention_days: int) -> list[str]:
     """Drop what is older than the retention; return the dropped partitions' names.
 
@@ -104,16 +109,16 @@ async def drop_old(connection: Connection, today: date, retention_days: int) -> 
     ``activity`` as long as an import needs it: the next time is soon enough. Raises ``LockNotAvailableError`` where
     somebody reads them. Cancelling it leaves the rest for the next time.
     """
-    keep_from = today - timedelta(days=retention_days)
+    keep = keep_from(today, retention_days)
     days = await _existing(connection, "ping") - {"ping_default"}
     months = await _existing(connection, "activity")
-    old = [name for name in sorted(days) if _day(name) < keep_from and await _drop_ping_day(connection, name)]
+    old = [name for name in sorted(days) if _day(name) < keep and await _drop_ping_day(connection, name)]
     for name in sorted(months):
-        if _next_month(_day(name)) <= keep_from and await _drop_month(connection, name, keep_from):
+        if _next_month(_day(name)) <= keep and await _drop_month(connection, name):
             old.append(name)
     await connection.execute(
         "DELETE FROM ping_default p WHERE day < $1 AND NOT EXISTS (SELECT FROM batch b WHERE b.id = p.batch)",
-        keep_from,
+        keep,
     )
     return old
 
@@ -132,12 +137,12 @@ async def _drop_ping_day(connection: Connection, name: str) -> bool:
     return True
 
 
-async def _drop_month(connection: Connection, name: str, keep_from: date) -> bool:
+async def _drop_month(connection: Connection, name: str) -> bool:
     """Drop a month of ``activity`` unless an import needs it."""
     async with connection.transaction():
         # No import can begin before this is done: a row is its first word.
         await connection.execute("LOCK TABLE import_run IN SHARE MODE")
-        if await connection.fetchval(sql("import_is_needed"), keep_from):
+        if await connection.fetchval(sql("import_is_needed")):
             return False
         await connection.execute(f"DROP TABLE IF EXISTS {name}")
     return True

@@ -1,5 +1,3 @@
--- $1 first UTC day that is kept. Whether an import still needs activity of before: it is under way, or what it brought is
--- not counted yet, or its licenses are not. One that has not moved for a week is given up.
-SELECT EXISTS (SELECT FROM import_run WHERE finished_at IS NULL AND advanced_at > now() - interval '7 days')
-    OR EXISTS (SELECT FROM import_run r JOIN batch b ON b.id <= r.last_batch)
-    OR EXISTS (SELECT FROM license_touched WHERE day < $1)
+-- Whether imports still need activity of before the retention: one has moved on within the last week. Another file of the
+-- same history may follow within that time; and no import keeps the days of an install linked for longer.
+SELECT EXISTS (SELECT FROM import_run WHERE advanced_at > now() - interval '7 days')
