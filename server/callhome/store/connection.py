@@ -28,6 +28,9 @@ _SESSION: Final = (
         "statement_timeout",
         "0",
     ),  # where it ends the wait for a synchronous standby, COMMIT succeeds all the same
+    # With it, Citus asks of each row of the catalog whether it is a shard: what asyncpg looks up about types took 10 s.
+    # Elsewhere it is a name without a meaning.
+    ("citus.override_table_visibility", "off"),
     ("idle_in_transaction_session_timeout", "60000"),  # a session left behind must not hold locks for ever
 )
 
