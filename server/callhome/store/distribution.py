@@ -122,6 +122,8 @@ async def _distribute_table(connection: Connection, table: str, shards: int) -> 
         await connection.execute(
             "SELECT create_distributed_table($1::regclass, 'install', colocate_with => $2)", table, TABLES[0]
         )
+    # It copies the rows, and leaves the coordinator its own, which nobody sees any more and which keep their disk.
+    await connection.execute("SELECT truncate_local_data_after_distributing_table($1::regclass)", table)
     return True
 
 
