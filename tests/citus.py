@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
@@ -22,20 +21,43 @@ from callhome.store import distribution, schema
 CITUS_VARIABLE: Final = "CALLHOME_TEST_CITUS_BIN"
 WORKERS: Final = 2
 MISSING: Final = (
-    "needs Citus: install it for a PostgreSQL of the machine (the package of its makers, or from its source), or name the "
-    f"bin folder of one that has it in {CITUS_VARIABLE}"
+    "needs Citus: install it for a PostgreSQL of this machine (the package of its makers, or from its source), "
+    f"or name the bin folder of one that has it in {CITUS_VARIABLE}"
 )
 # The test files whose tests run on a distributed database as well.
 SUITE: Final = frozenset(
-    {
-        "test_alert_events", "test_alert_facts", "test_catalog", "test_deliveries", "test_docket", "test_imports_side_by_side",
-        "test_imports_storing", "test_keeper", "test_license_stories", "test_license_usage", "test_live", "test_misuse",
-        "test_partitions", "test_products", "test_report_history", "test_report_runs", "test_rollup", "test_rollup_reads",
-        "test_store_alerts", "test_store_figures", "test_store_findings", "test_store_licenses",
-        "test_store_notices", "test_store_registered", "test_store_releases", "test_store_reports", "test_two_replicas",
-        "test_writer",
-    }
-)  # fmt: skip
+    f"test_{name}"
+    for name in [
+        "alert_events",
+        "alert_facts",
+        "catalog",
+        "deliveries",
+        "docket",
+        "imports_side_by_side",
+        "imports_storing",
+        "keeper",
+        "license_stories",
+        "license_usage",
+        "live",
+        "misuse",
+        "partitions",
+        "products",
+        "report_history",
+        "report_runs",
+        "rollup",
+        "rollup_reads",
+        "store_alerts",
+        "store_figures",
+        "store_findings",
+        "store_licenses",
+        "store_notices",
+        "store_registered",
+        "store_releases",
+        "store_reports",
+        "two_replicas",
+        "writer",
+    ]
+)
 # One on each worker: each day of pings is as many tables, and a database of them is copied for each test.
 SHARDS: Final = 2
 TEMPLATE: Final = "callhome_distributed"
@@ -107,7 +129,9 @@ class Cluster:
     async def create(self, name: str, template: str = "template1") -> None:
         """Make a database on each node, from one that is there on each."""
         for node in range(len(self.nodes)):
-            await _once(self.dsn("postgres", node), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            await _once(
+                self.dsn("postgres", node), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+            )
 
     async def drop(self, name: str) -> None:
         """Drop a database on each node, whoever is connected: the coordinator's first, which connects to the others."""
@@ -178,7 +202,9 @@ async def _empty(connection: Any) -> None:
         await connection.execute(f"DELETE FROM {table}")
     kept = {*distribution.TABLES, "fold_fresh", "fold_change", "schema_state"}
     local = [
-        name for name in await _tables(connection) if name not in kept and not re.match("(ping|activity)_", name)
+        name
+        for name in await _tables(connection)
+        if name not in kept and not re.match("(ping|activity)_", name)
     ]
     await connection.execute(
         f"TRUNCATE {', '.join(local)} RESTART IDENTITY CASCADE; "

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 import citus
 from callhome.cli import main
+from callhome.errors import CallhomeError
 from callhome.store import distribution, rollup, schema
 from callhome.store.writer import BatchWriter
 from rows import Row
@@ -38,16 +39,16 @@ async def test_what_is_missing_is_said_step_by_step(cluster: citus.Cluster) -> N
     await cluster.create("stepwise")
     dsn = cluster.dsn("stepwise")
     try:
-        with pytest.raises(distribution.CallhomeError, match="CREATE EXTENSION citus"):
+        with pytest.raises(CallhomeError, match="CREATE EXTENSION citus"):
             await distribution.distribute(dsn, shards=citus.SHARDS)
         for node in range(len(cluster.nodes)):
             connection = await asyncpg.connect(cluster.dsn("stepwise", node))
             await connection.execute("CREATE EXTENSION citus")
             await connection.close()
-        with pytest.raises(distribution.CallhomeError, match="SELECT citus_add_node"):
+        with pytest.raises(CallhomeError, match="SELECT citus_add_node"):
             await distribution.distribute(dsn, shards=citus.SHARDS)
         await cluster.introduce("stepwise")
-        with pytest.raises(distribution.CallhomeError, match="callhome db upgrade"):
+        with pytest.raises(CallhomeError, match="callhome db upgrade"):
             await distribution.distribute(dsn, shards=citus.SHARDS)
     finally:
         await cluster.drop("stepwise")
@@ -84,7 +85,9 @@ async def test_a_filled_database_is_distributed_with_all_in_it(cluster: citus.Cl
         assert await connection.fetchval("SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree('ping')") == 0
         assert await connection.fetchval("SELECT sum(launches) FROM usage_daily") == 30
         assert await connection.fetchval("SELECT sum(launches) FROM activity") == 30
-        await writer.write([bytes(row) for row in after])  # a writer that ran before sees what has become of its tables
+        await writer.write(
+            [bytes(row) for row in after]
+        )  # a writer that ran before sees what has become of its tables
         assert await connection.fetchval("SELECT count(*) FROM ping") == 30
         await writer.close()
         await connection.close()

@@ -54,8 +54,8 @@ def upgrade(config: Path | None, database_url: str | None) -> None:
 def distribute(config: Path | None, database_url: str | None, shards: int) -> None:
     """Spread pings, installs and their activity over several servers, with the extension Citus.
 
-    For what one PostgreSQL can't hold any more. Citus must be there, in this database, and know its workers: if not, this says
-    what is missing and changes nothing. It may be run again: tables that are distributed already stay as they are.
+    For what one PostgreSQL can't hold any more. Citus must be there, in this database, and know its workers: if not,
+    this says what is missing and changes nothing. It may be run again: what is distributed already stays as it is.
     Servers may run meanwhile; their pings go into their spools.
 
     \b

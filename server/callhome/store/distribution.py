@@ -1,7 +1,8 @@
 """Spreading what is kept for each install over several servers: Citus, an extension of PostgreSQL.
 
-``ping``, ``activity``, ``install`` and ``flip`` are distributed by ``install``, so that all that is known of one install is
-on one worker, and a fold joins there. Everything else stays an ordinary table of the coordinator, which callhome speaks to.
+``ping``, ``activity``, ``install`` and ``flip`` are distributed by ``install``, so that all that is known of one
+install is on one worker, and a fold joins there. Everything else stays an ordinary table of the coordinator, which
+callhome speaks to.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ async def distribute(dsn: str, *, shards: int) -> Distributed:
             raise StoreUnavailable(
                 f"the database went away while it was distributed: {error}; nothing was changed"
             ) from error
-        raise CallhomeError(
-            f"the tables could not be distributed, nothing was changed: {error}"
-        ) from error
+        raise CallhomeError(f"the tables could not be distributed, nothing was changed: {error}") from error
     finally:
         connection.terminate()
 

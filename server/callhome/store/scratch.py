@@ -1,8 +1,8 @@
-"""The scratch tables of a fold: temporary ones, and on a distributed database two beside them that are distributed, too.
+"""The scratch tables of a fold: temporary ones, and on a distributed database two more, which are distributed, too.
 
 A temporary table can't be distributed, and joining one with a distributed table brings that to the coordinator. So
-there the steps that touch ``activity`` and ``install`` work on tables of the same names that lie where those do, and what
-they have found is brought into the temporary ones, for the summaries, which are the coordinator's own.
+there the steps that touch ``activity`` and ``install`` work on tables of the same names that lie where those do, and
+what they have found is brought into the temporary ones, for the summaries, which are the coordinator's own.
 """
 
 from __future__ import annotations
