@@ -29,7 +29,8 @@ async def test_an_upgrade_makes_those_of_another_version_anew(cluster: citus.Clu
         await schema.upgrade(dsn)
         await connection.execute("SELECT weak FROM fold_fresh")
         assert await connection.fetchval(
-            "SELECT count(*) FROM pg_dist_partition WHERE logicalrelid IN ('fold_fresh'::regclass, 'fold_change'::regclass)"
+            "SELECT count(*) FROM pg_dist_partition "
+            "WHERE logicalrelid IN ('fold_fresh'::regclass, 'fold_change'::regclass)"
         ) == len(scratch.DISTRIBUTED)
         await connection.close()
 
@@ -74,10 +75,10 @@ async def test_a_fold_waits_for_what_a_worker_has_not_finished(cluster: citus.Cl
         async with node.transaction():
             await node.execute(f"TRUNCATE {shard}")
             await connection.execute("SET citus.propagate_set_commands = 'local'")
+            await connection.execute("BEGIN; SET LOCAL lock_timeout = '100ms'")
             with pytest.raises(asyncpg.PostgresError, match="lock timeout"):
-                async with connection.transaction():
-                    await connection.execute("SET LOCAL lock_timeout = '100ms'")
-                    await rollup.fold(connection)
+                await rollup.fold(connection)
+            await connection.execute("ROLLBACK")
         folded = await rollup.fold(connection)
         assert folded is not None
         assert folded.pings == 8
