@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import pytest
 
@@ -9,6 +11,13 @@ import citus
 from callhome.store import rollup, schema, scratch
 from callhome.store.writer import BatchWriter
 from rows import Row
+
+
+async def fold_impatiently(connection: Any) -> None:
+    """Fold, and wait for no lock longer than a moment."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '100ms'")
+        await rollup.fold(connection)
 
 
 async def test_plain_postgresql_has_only_temporary_ones(database: str) -> None:
@@ -75,10 +84,8 @@ async def test_a_fold_waits_for_what_a_worker_has_not_finished(cluster: citus.Cl
         async with node.transaction():
             await node.execute(f"TRUNCATE {shard}")
             await connection.execute("SET citus.propagate_set_commands = 'local'")
-            await connection.execute("BEGIN; SET LOCAL lock_timeout = '100ms'")
             with pytest.raises(asyncpg.PostgresError, match="lock timeout"):
-                await rollup.fold(connection)
-            await connection.execute("ROLLBACK")
+                await fold_impatiently(connection)
         folded = await rollup.fold(connection)
         assert folded is not None
         assert folded.pings == 8
