@@ -207,7 +207,9 @@ def test_setup_makes_secrets_for_their_readers_once(checkout: Path) -> None:
     """Each secret is long, its own, and readable by the one user that needs it; a second run changes nothing."""
     backups = checkout / "backups"
     assert set_up(checkout).returncode == 1
-    (checkout / ".env").write_text(f"PING_HOST=a\nCONSOLE_HOST=b\nBACKUP_DIR={backups}\n")
+    (checkout / ".env").write_text(
+        f"PING_HOST=a\nCONSOLE_HOST=b\nCONSOLE_NETWORKS=private_ranges\nBACKUP_DIR={backups}\n"
+    )
     assert set_up(checkout, "a", "b").returncode == 1
     assert set_up(checkout).returncode == 0
     secrets = checkout / "compose" / "secrets"
