@@ -35,6 +35,7 @@ make() {
 # What is mounted into the containers, where the checkout was made for its owner alone.
 chmod -R a+rX compose/backup compose/grafana compose/postgres compose/prometheus*
 # Not what lies in caddy/local: it may have a private key, and a password's hash.
+mkdir -p compose/caddy/local
 chmod a+rX compose/caddy compose/caddy/Caddyfile compose/caddy/local
 
 mkdir -p compose/secrets/callhome
