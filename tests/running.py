@@ -23,6 +23,7 @@ from callhome.app import App
 from callhome.settings import Listen, Settings, load
 from callhome.store.ids import new_id
 from listener import Answer, Client, post
+from signed import SIGNED
 from test_cli_serve import serving, told
 
 SECRET: Final = "s" * 32
@@ -114,7 +115,10 @@ def ping(**fields: Any) -> bytes:
 
 async def live(place: Listen) -> dict[str, Any]:
     """Return the live counters as a console shows them, without what differs between replicas."""
-    async with aiohttp.ClientSession() as session, session.get(f"{place.url}/api/v1/live") as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{place.url}/api/v1/live", headers=SIGNED) as response,
+    ):
         told = await response.json()
     if response.status != 200:
         return {"reason": told["reason"]}

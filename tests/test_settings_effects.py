@@ -34,6 +34,7 @@ from running import (
     serving_apart,
     until,
 )
+from signed import SIGNED
 
 # A setting of 0.3 s takes effect within it and two sweeps of the listener (0.5 s each); the rest is for a busy machine,
 # and still far from the defaults.
@@ -145,7 +146,7 @@ async def viewers(site: Site) -> None:
     """With no seat every viewer is turned away."""
     status = 101
     try:
-        async with connect(f"ws://{site.app.addresses.console}/live"):
+        async with connect(f"ws://{site.app.addresses.console}/live", additional_headers=SIGNED):
             pass
     except InvalidStatus as error:
         status = error.response.status_code
