@@ -820,7 +820,7 @@ COMMENT ON TABLE audit IS 'Who has changed what, and who has signed in; written 
 COMMENT ON COLUMN audit.id IS 'Running number.';
 COMMENT ON COLUMN audit.at IS 'When the transaction began.';
 COMMENT ON COLUMN audit.kind IS 'What acted: an account, a token, or a command.';
-COMMENT ON COLUMN audit.actor IS 'Name of the account or token, or of the user of the operating system who ran the command.';
+COMMENT ON COLUMN audit.actor IS 'Name of the account or token, or of the user of the operating system who ran the command; empty where nobody knows who it was.';
 COMMENT ON COLUMN audit.action IS 'What was done, such as account.add.';
 COMMENT ON COLUMN audit.target IS 'To what: the name of an account or token.';
 COMMENT ON COLUMN audit.details IS 'What more there is to know, such as a role before and after. No secrets, no addresses.';

@@ -46,6 +46,12 @@ def known_as(name: str) -> str:
     return name.strip().lower()
 
 
+def possible(name: str) -> str:
+    """Return the name that somebody means who signs in, empty where no account can have it."""
+    kept = known_as(name)
+    return kept if _NAME.fullmatch(kept) else ""
+
+
 def check_role(role: str) -> Role:
     """Return the role of that name. Raises `InvalidAccess`."""
     try:
@@ -71,4 +77,4 @@ def check_password(name: str, password: str) -> str:
 
 def prepare(password: str) -> str:
     """Return a password such that it doesn't matter which keyboard typed it (NIST SP 800-63B-4, 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+    return unicodedata.normalize("NFKC", password.encode("utf-8", "replace").decode())

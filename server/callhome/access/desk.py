@@ -13,7 +13,7 @@ from ..errors import CallhomeError
 from ..store import accounts, sessions
 from ..store.line import Line
 from . import keys
-from .checks import PASSWORD_CHARACTERS_MAX, known_as, prepare
+from .checks import PASSWORD_CHARACTERS_MAX, possible, prepare
 from .gate import Gate
 from .model import Lifetimes, Role
 from .passwords import Passwords, is_outdated
@@ -21,8 +21,6 @@ from .throttle import Networks
 
 # An outage of the database is seldom over sooner; a flood of passwords is.
 _AWAY_RETRY_S: Final = 10
-# No name is longer; what is typed into the wrong field is cut before anything is done with it.
-_NAME_CHARACTERS: Final = 64
 
 
 class Reason(StrEnum):
@@ -69,7 +67,7 @@ class Desk:
         ``network`` is the number of that from which it is tried. The same is done whether there is such an account or
         not. Cancelling it: signed in or not, never half.
         """
-        name = known_as(name)[:_NAME_CHARACTERS]
+        name = possible(name)
         if wait_s := self._networks.take(network, time.monotonic()):
             return Refusal(Reason.SLOW_DOWN, ceil(wait_s))
         try:

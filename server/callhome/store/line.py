@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,6 +13,8 @@ import asyncpg
 
 from ..persistent import cut_after
 from .connection import Connection, StoreUnavailable, connect
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -27,6 +30,7 @@ class Line:
     """Does one piece of work at a time; ``purpose`` shows in ``pg_stat_activity``."""
 
     def __init__(self, dsn: str, purpose: str) -> None:
+        self._purpose = purpose
         self._connect: Callable[[], Awaitable[Connection]] = partial(connect, dsn, purpose)
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
@@ -47,6 +51,7 @@ class Line:
                     raise StoreUnavailable("the database was away a moment ago")
                 return await self._do(work)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            logger.warning("%s: the database failed: %s", self._purpose, error)
             raise StoreUnavailable(f"the database failed: {error}") from error
         finally:
             self._waiting -= 1

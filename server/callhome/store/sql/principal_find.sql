@@ -3,8 +3,8 @@
 WITH lasting AS (
     SELECT
         s.id AS digest, 'account' AS kind, a.name, a.role, s.used_at,
-        s.used_at + make_interval(secs => CASE WHEN a.role = 'viewer' THEN $2 ELSE $4 END::float8) AS idle_at,
-        s.begun_at + make_interval(secs => CASE WHEN a.role = 'viewer' THEN $3 ELSE $5 END::float8) AS ends_at
+        s.used_at + make_interval(secs => CASE WHEN a.role = 'viewer' THEN $2::float8 ELSE $4::float8 END) AS idle_at,
+        s.begun_at + make_interval(secs => CASE WHEN a.role = 'viewer' THEN $3::float8 ELSE $5::float8 END) AS ends_at
     FROM session s JOIN account a ON a.id = s.account
     WHERE s.id = ANY ($1::bytea[])
 )

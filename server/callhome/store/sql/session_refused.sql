@@ -1,2 +1,2 @@
 INSERT INTO audit (kind, actor, action, target)
-SELECT 'account', name, 'session.refused', name FROM account WHERE name = $1
+SELECT 'account', '', 'session.refused', name FROM account WHERE name = $1
