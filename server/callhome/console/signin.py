@@ -60,7 +60,11 @@ class SignIn:
 
     async def sign_in(self, request: web.Request) -> web.Response:
         """What the form sends. Cancelling it: signed in or not."""
-        texts, sent = TEXTS[_language(request)], await request.post()
+        texts = TEXTS[_language(request)]
+        try:
+            sent = await request.post()
+        except (ValueError, LookupError):  # no text, or in an encoding that nobody knows
+            raise web.HTTPBadRequest from None
         name, password, place = (str(sent.get(key, "")) for key in ("name", "password", "next"))
         form = Form(local(place), name)
         if not is_own_page(request):
