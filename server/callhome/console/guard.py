@@ -129,4 +129,5 @@ def _forbidden(request: web.Request, access: Access, principal: Principal) -> we
 
 def _wants_data(request: web.Request) -> bool:
     """Whether a program or a page's script asks: a page to sign in would be no answer to them."""
-    return request.path.startswith("/api/") or request.path == "/live" or request.method not in _SAFE
+    is_websocket = request.path == "/live" or hdrs.UPGRADE in request.headers
+    return is_websocket or request.path.startswith("/api/") or request.method not in _SAFE
