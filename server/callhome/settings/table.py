@@ -336,7 +336,7 @@ class Settings(SecretSettings):
         (1, 400),
         "days",
         "How long a viewer stays signed in at most.",
-        "Browsers keep no cookie for longer (RFC 6265bis, 5.6.2): once a year somebody signs the screen in again.",
+        "Browsers keep no cookie for longer (RFC 6265bis): once a year somebody signs the screen in again.",
     )
     audit_days: Whole = _number(
         400,
