@@ -59,11 +59,9 @@ def template(postgres: EmbeddedPostgres) -> str:
         async with _administrator(postgres.dsn) as connection:
             await connection.execute(f"CREATE DATABASE {TEMPLATE}")
         await schema.upgrade(_sibling(postgres.dsn, TEMPLATE))
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            _sibling(postgres.dsn, TEMPLATE)
-        )
-        await let_token_in(connection)
-        await connection.close()
+        known = await asyncpg.connect(_sibling(postgres.dsn, TEMPLATE))
+        await let_token_in(known)
+        await known.close()
 
     _run_apart(make())
     return TEMPLATE

@@ -86,7 +86,7 @@ class Site:
         """The console's."""
         return self.app.addresses.console.url
 
-    async def ask(self, method: str, path: str, role: Role | None = None, **headers: str) -> Answer:
+    async def ask(self, method: str, path: str, role: Role | None = None, /, **headers: str) -> Answer:
         """What somebody of a role is answered, or nobody."""
         cookie = {"Cookie": f"callhome={self.cookies[role]}"} if role else {}
         sent = {"Origin": self.url, **cookie, **headers}
@@ -228,13 +228,13 @@ async def test_a_token_works_for_a_program_until_it_is_revoked(
     """It reads numbers and follows them; revoked, it is refused after the seconds for which it is remembered."""
     monkeypatch.setattr(gate, "FRESH_S", 0.2)
     monkeypatch.setattr(recheck, "RECHECK_S", 0.1)
-    assert (await site.ask("GET", "/api/v1/live", **SIGNED)).status in (200, 503)
+    assert (await site.ask("GET", "/api/v1/live", None, **SIGNED)).status in (200, 503)
     async with connect(f"ws://{site.app.addresses.console}/live", additional_headers=SIGNED):
         async with connected(site.dsn) as connection:
             await tokens.revoke(connection, "tests", BY)
 
         async def refused() -> bool:
-            return (await site.ask("GET", "/api/v1/live", **SIGNED)).status == 401
+            return (await site.ask("GET", "/api/v1/live", None, **SIGNED)).status == 401
 
         await until(refused)
 
@@ -340,7 +340,7 @@ async def test_a_route_of_which_nobody_said_who_may_use_it_stops_the_start() -> 
     with pytest.raises(ValueError, match=r"nobody has said who may use .*secret"):
         routes.add(app, [])
     running = console()
-    running._routes = [web.get("/secret", secret)]  # type: ignore[assignment]
+    running._routes = [web.get("/secret", secret)]  # type: ignore[list-item]
     with pytest.raises(AttributeError):
         await running.__aenter__()
 
