@@ -207,7 +207,7 @@ async def test_too_low_a_role_is_told_which_it_takes(site: Site) -> None:
 
 
 FORGED_TOKENS: Final = (
-    *("Bearer ", "Bearer x", f"Bearer {TOKEN}x", "Bearer ch_" + "x" * 43, "Basic dGVzdHM6eA==", "x" * 4_000),
+    *("Bearer", "Bearer x", f"Bearer {TOKEN}x", "bearer ch_" + "x" * 43, "Bearer " + "x" * 4_000),
 )
 FORGED_COOKIES: Final = ("", "x", "x" * 43, "x" * 4_000, '"', "é", "../../etc/passwd", "a;b=c")
 
@@ -217,6 +217,9 @@ async def test_what_is_forged_is_refused(site: Site) -> None:
     for shown in FORGED_TOKENS:
         for path in ("/api/v1/live", "/map"):
             assert (await site.ask("GET", path, Role.ADMIN, Authorization=shown)).status == 401
+    for others in ("Basic dGVzdHM6eA==", "x", ""):
+        assert (await site.ask("GET", "/account", Role.ADMIN, Authorization=others)).status == 200
+        assert (await site.ask("GET", "/account", Authorization=others)).status == 303
     for cookie in FORGED_COOKIES:
         answer = await site.ask("GET", "/api/v1/live", Cookie=f"callhome={cookie}; __Host-callhome={cookie}")
         assert answer.status == 401

@@ -18,7 +18,6 @@ from .routes import PRINCIPAL, Accesses
 
 SIGN_IN: Final = "/sign-in"
 _SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-_TOKEN: Final = "Bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,9 @@ def _access(request: web.Request, accesses: Accesses) -> Access:
 
 
 def _token(request: web.Request) -> str | None:
-    said = request.headers.get(hdrs.AUTHORIZATION)
-    return None if said is None else said.removeprefix(_TOKEN).strip()
+    """What is shown as a token. Another scheme is for a proxy in front, which may hand on a name and password."""
+    scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else None
 
 
 async def _principal(request: web.Request, rules: Rules) -> Principal | None:
