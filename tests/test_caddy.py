@@ -18,6 +18,7 @@ from callhome.app import App
 from callhome.settings import Listen
 from listener import Answer
 from running import connected, countries_file, ping, running
+from signed import SIGNED
 
 # Addresses of this machine that play clients, and where they are said to be.
 FRENCH, DANISH = "127.0.0.9", "127.0.0.7"
@@ -206,7 +207,12 @@ async def test_live_counters_pass(database: str, tmp_path: Path, ports: Ports) -
     """A page under the console's name follows the counters over a websocket; one of another host doesn't."""
     async with site(database, tmp_path, ports) as here:
         url, port = f"wss://{CONSOLE}:{here.caddy.https}/live", here.caddy.https
-        own: dict[str, Any] = {"host": "127.0.0.1", "port": port, "ssl": here.caddy.trust}
+        own: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "ssl": here.caddy.trust,
+            "additional_headers": SIGNED,
+        }
         async with connect(url, **own, origin=Origin(f"https://{CONSOLE}:{port}")) as viewer:
             assert json.loads(await viewer.recv())["type"] == "snapshot"
             assert (await here.caddy.ask(post(ping()))).status == 204
