@@ -18,6 +18,9 @@ test: setup page .venv/.linted ## lint (if a file changed), then all tests that 
 test-long: setup page ## the tests that take longer: kill loops, soaks
 	@$(PYTEST) -m long -o faulthandler_timeout=3600 $(ARGS)
 
+test-citus: setup page ## the tests of the store on a distributed database, where Citus is installed
+	@$(PY) -m pytest -m "citus and not long" -rs $(ARGS)
+
 lint: setup ## ruff and mypy --strict (the checks of style are tests)
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check --quiet

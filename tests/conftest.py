@@ -17,6 +17,7 @@ import asyncpg
 import hypothesis
 import pytest
 
+import citus
 from callhome.embedded.launcher import EmbeddedPostgres
 from callhome.store import schema
 from signed import let_token_in
@@ -67,9 +68,35 @@ def template(postgres: EmbeddedPostgres) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[citus.Cluster]:
+    """A coordinator of Citus and its workers for all tests of this worker; skips where the extension isn't there."""
+    folder = citus.bin_dir()
+    if folder is None:
+        pytest.skip(citus.MISSING)
+    with citus.Cluster(folder) as started:
+        _run_apart(started.make_template())
+        yield started
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have the tests of the store run on a distributed database, too: the same tests, marked ``citus``."""
+    if "database" in metafunc.fixturenames and metafunc.module.__name__ in citus.SUITE:
+        both = [
+            pytest.param("plain", id=pytest.HIDDEN_PARAM),
+            pytest.param("citus", marks=pytest.mark.citus),
+        ]
+        metafunc.parametrize("database", both, indirect=True)
+
+
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The DSN of a fresh database with the schema, dropped after the test."""
+    if getattr(request, "param", "plain") == "citus":
+        async with request.getfixturevalue("cluster").database() as dsn:
+            yield dsn
+        return
+    postgres, template = request.getfixturevalue("postgres"), request.getfixturevalue("template")
     async with _fresh_database(postgres.dsn, template) as dsn:
         yield dsn
 

@@ -656,6 +656,23 @@ def test_drain_takes_the_spool_of_a_replica(built: dict[str, list[Resource]]) ->
         assert not selects({"matchLabels": service["spec"]["selector"]}, pod.labels)
 
 
+def test_scale_out_agrees_with_itself(built: dict[str, list[Resource]]) -> None:
+    """Nothing of CloudNativePG is left, and the Job names as many workers as there are."""
+    resources = built["scale-out"]
+    assert "cnpg" not in json.dumps(resources)
+    workloads = {one.name: one for one in pods(resources)}
+    (workers,) = (
+        variable["value"]
+        for one in workloads["Job/distribute"].containers
+        for variable in one.get("env", ())
+        if variable["name"] == "WORKERS"
+    )
+    assert int(workers) == workloads["StatefulSet/citus-worker"].workload["spec"]["replicas"]
+    assert {pod.containers[0]["image"] for name, pod in workloads.items() if "citus" in name} == {
+        workloads["Job/distribute"].containers[0]["image"]
+    }
+
+
 def test_single_node_makes_its_secrets_once(tmp_path: Path) -> None:
     """The script makes secrets that nobody else can read and that fit together, and leaves them when it runs again."""
     if shutil.which("openssl") is None:

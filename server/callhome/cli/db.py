@@ -39,3 +39,36 @@ def upgrade(config: Path | None, database_url: str | None) -> None:
     with step(f"upgrading {where(dsn)}"):
         asyncio.run(schema.upgrade(dsn))
     click.echo(f"{where(dsn)} has the schema of callhome {__version__}")
+
+
+@db.command()
+@config
+@database_url
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 1024),
+    default=32,
+    show_default=True,
+    help="Parts that each table is made of, once for all: two to four times the cores of all workers at their largest.",
+)
+def distribute(config: Path | None, database_url: str | None, shards: int) -> None:
+    """Spread pings, installs and their activity over several servers, with the extension Citus.
+
+    For what one PostgreSQL can't hold any more. Citus must be there, in this database, and know its workers: if not,
+    this says what is missing and changes nothing. It may be run again: what is distributed already stays as it is.
+    Servers may run meanwhile; their pings go into their spools.
+
+    \b
+    Example:
+      callhome db distribute --database-url postgresql://callhome@coordinator/callhome
+    """
+    from ..settings import DatabaseSettings, load
+    from ..store import distribution
+    from ..store.connection import where
+    from .progress import step
+
+    dsn = load(DatabaseSettings, {"database_url": database_url}, config=config).database_url.dsn
+    with step(f"distributing {where(dsn)}"):
+        done = asyncio.run(distribution.distribute(dsn, shards=shards))
+    which = ", ".join(done.tables) if done.tables else "nothing to do: all that can be"
+    click.echo(f"{which} distributed over {done.workers} workers, in {done.shards} shards")

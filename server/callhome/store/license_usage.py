@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from . import scratch
 from .connection import Connection
 from .statements import sql
 
@@ -63,6 +64,8 @@ async def take(connection: Connection, today: date, most: int) -> list[Touched]:
     What lies ahead of ``today`` waits for its day. Cancelling it: roll back.
     """
     rows = await connection.fetch(sql("license_take"), today, most)
+    if rows and await scratch.is_distributed(connection):
+        await scratch.settle(connection)  # what these were touched for may be under way on a worker
     return [Touched(**row) for row in rows]
 
 

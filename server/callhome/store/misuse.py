@@ -12,6 +12,7 @@ from ..licenses.clones import Alternation, Flip
 from ..licenses.findings import LOOK_BACK_DAYS, Case, DayUse, Measures, Rule, may_be_shared
 from ..licenses.model import Counts, License, Use
 from .connection import Connection
+from .scratch import is_distributed
 from .statements import sql
 
 # A person reads a page of it; the counts beside it tell of the rest.
@@ -140,8 +141,9 @@ async def suspects(connection: Connection, today: date) -> AsyncIterator[tuple[b
     since = datetime(day.year, day.month, day.day, tzinfo=UTC)
     whose: tuple[bytes, int] | None = None
     flips = list[Flip]()
+    name = "misuse_flips_distributed" if await is_distributed(connection) else "misuse_flips"
     cursor = connection.cursor(
-        sql("misuse_flips"), since, _SUSPECT_INSTALLS, _DAY_FLIPS, token_hex(8), prefetch=_PREFETCHED
+        sql(name), since, _SUSPECT_INSTALLS, _DAY_FLIPS, token_hex(8), prefetch=_PREFETCHED
     )
     async for row in cursor:
         install, product, *values = row

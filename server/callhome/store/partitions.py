@@ -9,6 +9,7 @@ from uuid import UUID
 
 from .connection import Connection
 from .ids import DAYS_BACK
+from .scratch import is_distributed
 from .statements import sql
 
 DAYS_AHEAD: Final = 30
@@ -81,6 +82,9 @@ async def ensure_activity(connection: Connection, days: Iterable[date]) -> list[
 
 async def _make_ping_day(connection: Connection, name: str, day: date) -> None:
     low, high = first_id(day), first_id(day + timedelta(days=1))
+    if await is_distributed(connection):
+        await _make_distributed_day(connection, name, low, high)
+        return
     # Attached rather than created in place: ATTACH lets writers of the other partitions go on.
     await connection.execute(f"CREATE TABLE {name} (LIKE ping INCLUDING DEFAULTS INCLUDING INDEXES)")
     # The lock that ATTACH takes anyway: taken only after the DELETE, it could meet a writer in a deadlock.
@@ -94,6 +98,21 @@ async def _make_ping_day(connection: Connection, name: str, day: date) -> None:
     await connection.execute(
         f"ALTER TABLE ping ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"
     )
+
+
+async def _make_distributed_day(connection: Connection, name: str, low: UUID, high: UUID) -> None:
+    """The same where `ping` is distributed: the rows that move are taken out and put back, each to its worker."""
+    await connection.execute("LOCK TABLE ping_default IN ACCESS EXCLUSIVE MODE")
+    moved = f"moved_{name}"
+    await connection.execute(
+        f"CREATE TEMP TABLE {moved} ON COMMIT DROP AS SELECT * FROM ping_default WHERE id >= '{low}' AND id < '{high}'"  # noqa: S608
+    )
+    some = await connection.fetchval(f"SELECT EXISTS (SELECT FROM {moved})")  # noqa: S608 - our name
+    if some:
+        await connection.execute("DELETE FROM ping_default WHERE id >= $1 AND id < $2", low, high)
+    await connection.execute(f"CREATE TABLE {name} PARTITION OF ping FOR VALUES FROM ('{low}') TO ('{high}')")
+    if some:
+        await connection.execute(f"INSERT INTO {name} SELECT * FROM {moved}")  # noqa: S608 - our name
 
 
 def keep_from(today: date, retention_days: int) -> date:
@@ -117,7 +136,7 @@ async def drop_old(connection: Connection, today: date, retention_days: int) -> 
         if _next_month(_day(name)) <= keep and await _drop_month(connection, name):
             old.append(name)
     await connection.execute(
-        "DELETE FROM ping_default p WHERE day < $1 AND NOT EXISTS (SELECT FROM batch b WHERE b.id = p.batch)",
+        "DELETE FROM ping_default WHERE day < $1 AND batch NOT IN (SELECT id FROM batch)",
         keep,
     )
     return old
@@ -130,7 +149,7 @@ async def _drop_ping_day(connection: Connection, name: str) -> bool:
         await connection.execute("LOCK TABLE ONLY ping IN ACCESS EXCLUSIVE MODE")
         if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):  # another replica was first
             return False
-        waits = f"SELECT EXISTS (SELECT FROM batch b JOIN {name} p ON p.batch = b.id)"  # noqa: S608 - our name
+        waits = f"SELECT EXISTS (SELECT 1 FROM {name} WHERE batch IN (SELECT id FROM batch))"  # noqa: S608 - our name
         if await connection.fetchval(waits):
             return False
         await connection.execute(f"DROP TABLE {name}")

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from . import partitions
+from . import partitions, scratch
 from .connection import Connection
 from .live import BUILDS_SHOWN, LIVE_CHANNEL, Row, change_messages, recount_message
 from .statements import sql
@@ -82,8 +82,12 @@ async def fold(connection: Connection) -> Folded | None:
                 break
             pings += row["stored"]
             claimed.append(row)
+        distributed = bool(pings) and await scratch.is_distributed(connection)
+        if distributed:
+            claimed = await _arrived(connection, claimed)
+            pings = sum(row["stored"] for row in claimed)
         if pings:
-            await _fold_pings(connection, claimed)
+            await _fold_pings(connection, claimed, distributed)
         if claimed:
             await connection.execute(
                 "DELETE FROM batch WHERE id = ANY ($1::uuid[])", [row["id"] for row in claimed]
@@ -91,9 +95,22 @@ async def fold(connection: Connection) -> Folded | None:
     return Folded(pings, len(claimed), more=len(claimed) < len(queue) or len(queue) == FOLD_BATCHES)
 
 
-async def _fold_pings(connection: Connection, batches: list[asyncpg.Record]) -> None:
+async def _arrived(connection: Connection, batches: list[asyncpg.Record]) -> list[asyncpg.Record]:
+    """Leave out the batches of which not all pings are to be seen yet: the next fold is soon enough."""
+    await connection.execute(scratch.PLANNER)
+    first_id, last_id = min(row["first_id"] for row in batches), max(row["last_id"] for row in batches)
+    rows = await connection.fetch(sql("fold_arrived"), [row["id"] for row in batches], first_id, last_id)
+    seen = {row["batch"]: row["pings"] for row in rows}
+    return [row for row in batches if seen.get(row["id"], 0) == row["stored"]]
+
+
+async def _fold_pings(connection: Connection, batches: list[asyncpg.Record], distributed: bool) -> None:
     ids, first_ids, last_ids = ([row[name] for row in batches] for name in ("id", "first_id", "last_id"))
-    await fold_fresh(connection, "fold_fresh", ids, first_ids, last_ids, min(first_ids), max(last_ids))
+    bounds = min(first_ids), max(last_ids)
+    if distributed:
+        await fold_fresh(connection, "fold_fresh_distributed", ids, *bounds)
+    else:
+        await fold_fresh(connection, "fold_fresh", ids, first_ids, last_ids, *bounds)
 
 
 async def fold_fresh(connection: Connection, fresh: str, *given: object) -> None:
@@ -105,15 +122,12 @@ async def fold_fresh(connection: Connection, fresh: str, *given: object) -> None
     """
     today = await connection.fetchval("SELECT today FROM live_seq")
     licensed, by_hour = await connection.fetchrow(sql("fold_licenses")) or (False, False)
-    await connection.execute(sql(fresh), *given, by_hour)
-    days = await connection.fetch(
-        "SELECT day, bool_or(several) AS several FROM fold_fresh GROUP BY day ORDER BY day"
-    )
-    await partitions.ensure_activity(connection, [row["day"] for row in days])
-    for row in days:  # in order, so that each day finds the day before it in place
-        if row["several"]:
-            await connection.execute(sql("fold_flip_several"), row["day"])
-        await _fold_day(connection, row["day"])
+    if await scratch.is_distributed(connection):
+        await connection.execute(scratch.PLANNER)
+        async with scratch.at_workers(connection, by_hour):
+            await _fold_days(connection, fresh, *given, by_hour)
+    else:
+        await _fold_days(connection, fresh, *given, by_hour)
     for name in _SUMMARIES:
         await connection.execute(sql(name))
     if licensed:
@@ -126,6 +140,18 @@ async def fold_fresh(connection: Connection, fresh: str, *given: object) -> None
     builds = [tuple(row) for row in await connection.fetch(sql("fold_top_changed"), BUILDS_SHOWN)]
     if countries or builds:
         await _announce(connection, today, countries, builds)
+
+
+async def _fold_days(connection: Connection, fresh: str, *given: object) -> None:
+    await connection.execute(sql(fresh), *given)
+    days = await connection.fetch(
+        "SELECT day, bool_or(several) AS several FROM fold_fresh GROUP BY day ORDER BY day"
+    )
+    await partitions.ensure_activity(connection, [row["day"] for row in days])
+    for row in days:  # in order, so that each day finds the day before it in place
+        if row["several"]:
+            await connection.execute(sql("fold_flip_several"), row["day"])
+        await _fold_day(connection, row["day"])
 
 
 async def _fold_day(connection: Connection, day: date) -> None:
@@ -149,6 +175,8 @@ async def recount(connection: Connection, today: date) -> bool:
             return False
         if await connection.fetchval("SELECT today >= $1 FROM live_seq", today):
             return True
+        if await scratch.is_distributed(connection):
+            await scratch.settle(connection)
         await connection.execute("DELETE FROM live_count")
         await connection.execute("DELETE FROM live_build")
         await connection.execute(sql("recount_live_count"), today)

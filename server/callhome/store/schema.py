@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from ..errors import CallhomeError
-from . import partitions
+from . import partitions, scratch
 from .connection import Connection, StoreUnavailable, connect, where
 
 # Taken by whoever applies the schema or changes partitions; any number that no other program uses.
@@ -100,6 +100,8 @@ async def _apply(connection: Connection, always: bool) -> None:
     if not always and await _is_applied(connection, fingerprint):
         return
     await connection.execute(text)
+    if await scratch.is_distributed(connection):
+        await scratch.make_distributed(connection)
     await connection.execute(
         "INSERT INTO schema_state (fingerprint) VALUES ($1) "
         "ON CONFLICT (one) DO UPDATE SET fingerprint = excluded.fingerprint, applied_at = now()",

@@ -7,4 +7,4 @@ CROSS JOIN LATERAL (
     WHERE e.install = l.install AND e.product = l.product AND e.day < $1
     ORDER BY day DESC LIMIT 1
 ) p
-WHERE l.day = $1 AND NOT l.neighbour AND l.had_last_day > $1 AND l.was_launches IS NULL AND c.ctid = l.ctid
+WHERE l.day = $1 AND NOT l.neighbour AND l.had_last_day > $1 AND l.was_launches IS NULL AND c.ctid = l.ctid AND c.install = l.install
