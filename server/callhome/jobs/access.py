@@ -11,8 +11,9 @@ from ..persistent import Persistent, cut_after
 from ..store import audit, sessions
 from ..store.connection import Connection, connect
 
-# Nobody waits for it: what is too old counts for nothing from the moment it is.
-PAUSE_S: Final = 3_600.0
+# Nobody waits for it: what is too old counts for nothing from the moment it is. Well below the quarter of an hour after
+# which operators are told that a task fails.
+PAUSE_S: Final = 300.0
 # A share of the trail, or all sessions.
 _STEP_S: Final = 60.0
 
