@@ -744,3 +744,85 @@ COMMENT ON COLUMN import_product.product IS 'product.id.';
 COMMENT ON COLUMN import_product.rows IS 'Rows of this product.';
 COMMENT ON COLUMN import_product.first_at IS 'Time of the first of them.';
 COMMENT ON COLUMN import_product.last_at IS 'Time of the last of them.';
+
+-- Who may use the console.
+
+CREATE TABLE IF NOT EXISTS account (
+    id          integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text        NOT NULL UNIQUE CHECK (name ~ '^[a-z0-9][a-z0-9._@-]{0,63}$'),
+    role        text        NOT NULL CHECK (role IN ('viewer', 'analyst', 'admin')),
+    password    text        NOT NULL,
+    password_at timestamptz NOT NULL DEFAULT now(),
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE account IS 'The people who may sign in to the console.';
+COMMENT ON COLUMN account.id IS 'Running number.';
+COMMENT ON COLUMN account.name IS 'What they sign in with, in lower case.';
+COMMENT ON COLUMN account.role IS 'What they may do: viewer, analyst or admin, each of which may do all that the one before may.';
+COMMENT ON COLUMN account.password IS 'argon2id, with its parameters and salt, as the PHC string format has it.';
+COMMENT ON COLUMN account.password_at IS 'When the password was given.';
+COMMENT ON COLUMN account.created_at IS 'When it was made.';
+
+CREATE TABLE IF NOT EXISTS session (
+    id       bytea       PRIMARY KEY CHECK (length(id) = 32),
+    account  integer     NOT NULL REFERENCES account ON DELETE CASCADE,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    used_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS session_account ON session (account);
+COMMENT ON TABLE session IS 'Browsers that are signed in. A row is deleted when somebody signs out, or the account changes; one that is too old counts for nothing.';
+COMMENT ON COLUMN session.id IS 'SHA-256 of what the browser has in its cookie; that itself is never stored.';
+COMMENT ON COLUMN session.account IS 'account.id.';
+COMMENT ON COLUMN session.begun_at IS 'When somebody signed in.';
+COMMENT ON COLUMN session.used_at IS 'When it was used last, to five minutes.';
+
+CREATE TABLE IF NOT EXISTS api_token (
+    id         integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest     bytea       NOT NULL UNIQUE CHECK (length(digest) = 32),
+    name       text        NOT NULL UNIQUE CHECK (name ~ '^[a-z0-9][a-z0-9._@-]{0,63}$'),
+    role       text        NOT NULL CHECK (role IN ('viewer', 'analyst', 'admin')),
+    made_by    text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    used_on    date
+);
+COMMENT ON TABLE api_token IS 'What programs show in place of an account. A row is deleted when the token is revoked.';
+COMMENT ON COLUMN api_token.id IS 'Running number.';
+COMMENT ON COLUMN api_token.digest IS 'SHA-256 of the token; the token itself is shown once and never stored.';
+COMMENT ON COLUMN api_token.name IS 'What people call it: the program that has it.';
+COMMENT ON COLUMN api_token.role IS 'As account.role.';
+COMMENT ON COLUMN api_token.made_by IS 'Who made it: an account, or the user of the operating system who ran the command.';
+COMMENT ON COLUMN api_token.created_at IS 'When it was made.';
+COMMENT ON COLUMN api_token.expires_at IS 'From when on it counts for nothing, NULL: never.';
+COMMENT ON COLUMN api_token.used_on IS 'The UTC day on which it was used last, NULL: never.';
+
+CREATE TABLE IF NOT EXISTS sign_in_try (
+    slot     integer     PRIMARY KEY CHECK (slot BETWEEN 0 AND 65535),
+    failures integer     NOT NULL,
+    tried_at timestamptz NOT NULL DEFAULT now(),
+    next_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sign_in_try IS 'How long the next try of a name must wait, whether there is such an account or not. Bounded: names share 65,536 slots.';
+COMMENT ON COLUMN sign_in_try.slot IS 'The first two bytes of the SHA-256 of the name.';
+COMMENT ON COLUMN sign_in_try.failures IS 'Tries since the last that succeeded; those of more than a day ago are forgotten.';
+COMMENT ON COLUMN sign_in_try.tried_at IS 'When it was tried last.';
+COMMENT ON COLUMN sign_in_try.next_at IS 'From when on the next try is looked at.';
+
+CREATE TABLE IF NOT EXISTS audit (
+    id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT now(),
+    kind    text        NOT NULL CHECK (kind IN ('account', 'token', 'command')),
+    actor   text        NOT NULL,
+    action  text        NOT NULL CHECK (action ~ '^[a-z_]+\.[a-z_]+$'),
+    target  text        NOT NULL,
+    details jsonb       NOT NULL DEFAULT '{}'
+);
+CREATE INDEX IF NOT EXISTS audit_at ON audit (at);
+COMMENT ON TABLE audit IS 'Who has changed what, and who has signed in; written in the transaction of the change. Kept for CALLHOME_AUDIT_DAYS.';
+COMMENT ON COLUMN audit.id IS 'Running number.';
+COMMENT ON COLUMN audit.at IS 'When the transaction began.';
+COMMENT ON COLUMN audit.kind IS 'What acted: an account, a token, or a command.';
+COMMENT ON COLUMN audit.actor IS 'Name of the account or token, or of the user of the operating system who ran the command; empty where nobody knows who it was.';
+COMMENT ON COLUMN audit.action IS 'What was done, such as account.add.';
+COMMENT ON COLUMN audit.target IS 'To what: the name of an account or token.';
+COMMENT ON COLUMN audit.details IS 'What more there is to know, such as a role before and after. No secrets, no addresses.';

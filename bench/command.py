@@ -136,7 +136,7 @@ _LAYOUT: Final = tuple(
 )
 _REMOTE: Final = (
     click.option("--url", metavar="URL", help="Load this deployment's ingest listener, instead of servers of our own."),
-    click.option("--console-url", metavar="URL", help="Its console listener."),
+    click.option("--console-url", metavar="URL", help="Its console listener; CALLHOME_TOKEN has a token of it."),
     click.option("--database-url", metavar="URL", help="Its database, to look for the committed rows."),
     click.option("--product", metavar="KEY", default="bench", help="A registered product of it, for load tests only."),
 )  # fmt: skip

@@ -104,7 +104,7 @@ async def _measure(run: Run, site: Site, viewers: int, plan: Plan) -> None:
     assert site.console is not None
     pings, report = run.pings(), run.report
     check_open_files(viewers + plan.connections)
-    async with books.opened(site) as open_books, _audience(site.console, viewers, run.product) as audience:
+    async with books.opened(site) as open_books, _audience(site, viewers, run.product) as audience:
         async with connected(site, pings, plan) as load:
             outcome = await load.run()
             await audience.see(len(outcome.acknowledged))
@@ -148,17 +148,25 @@ class _Audience:
 
 
 @asynccontextmanager
-async def _audience(console: str, count: int, product: str) -> AsyncIterator[_Audience]:
+async def _audience(site: Site, count: int, product: str) -> AsyncIterator[_Audience]:
     gate, sockets, following = (
         asyncio.Semaphore(_JOINING),
         list[ClientConnection](),
         list[asyncio.Task[None]](),
     )
 
+    assert site.console is not None
+    address = websocket_url(site.console)
+
     async def join() -> Viewer:
         async with gate:
-            address = websocket_url(console)
-            socket = await connect(address, compression=None, max_size=MESSAGE_BYTES, open_timeout=OPEN_S)
+            socket = await connect(
+                address,
+                compression=None,
+                max_size=MESSAGE_BYTES,
+                open_timeout=OPEN_S,
+                additional_headers=site.viewer,
+            )
         sockets.append(socket)
         viewer = Viewer(socket, product)
         following.append(asyncio.create_task(viewer.follow()))
@@ -170,7 +178,7 @@ async def _audience(console: str, count: int, product: str) -> AsyncIterator[_Au
         try:
             viewers = await asyncio.gather(*(join() for _ in range(count)))
         except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise CallhomeError(f"a viewer can't follow {console}: {error or 'no answer'}") from None
+            raise CallhomeError(f"a viewer can't follow {site.console}: {error or 'no answer'}") from None
         yield _Audience(viewers, following)
     finally:
         for task in following:

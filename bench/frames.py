@@ -59,7 +59,7 @@ async def _measure(run: Run, site: Site, plan: Plan, countries: int, cores: Core
             browser = await stack.enter_async_context(chromium.launched())
         open_books = await stack.enter_async_context(books.opened(site))
         load = await stack.enter_async_context(connected(site, pings, plan, origins))
-        page = await _open_map(browser, f"{site.console}/map")
+        page = await _open_map(browser, site)
         sending = asyncio.create_task(load.run())
         try:
             await asyncio.sleep(_WARM_UP_S)
@@ -76,9 +76,9 @@ async def _measure(run: Run, site: Site, plan: Plan, countries: int, cores: Core
         await verify(report, open_books, pings.tag, outcome)
 
 
-async def _open_map(browser: Browser, url: str) -> Page:
-    page = await browser.new_page(viewport=_WALL)  # type: ignore[arg-type]
-    await page.goto(url)
+async def _open_map(browser: Browser, site: Site) -> Page:
+    page = await browser.new_page(viewport=_WALL, extra_http_headers={**site.viewer})  # type: ignore[arg-type]
+    await page.goto(f"{site.console}/map")
     await page.wait_for_selector("html[data-state=live]", state="attached", timeout=_MAP_S * 1000)
     return page
 

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import IO, Final
 
 import callhome
+from callhome.access import keys
+from callhome.access.model import Actor, Kind, Role
 from callhome.embedded.launcher import EmbeddedPostgres
 from callhome.errors import CallhomeError, UsageError
-from callhome.store import products, schema
+from callhome.store import products, schema, tokens
 from callhome.store.connection import connect
 
 from .machine import Layout, pinned
@@ -35,7 +37,14 @@ STOP_S: Final = 30.0
 PROBE_S: Final = 15.0
 # Of servers of our own, which are gone with their data.
 SECRET: Final = "0" * 32
+# Of viewers of servers of our own.
+TOKEN: Final = keys.new_token()
 _READY: Final = re.compile(r"ready: pings at (\S+), console at (\S+)")
+
+
+def viewer(token: str) -> Mapping[str, str]:
+    """What a program sends to the console to be let in."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,12 @@ class Site:
     data_dir: Path | None = None
     # Nobody else pings this product, so that its counters are ours alone.
     is_own: bool = False
+
+    @property
+    def viewer(self) -> Mapping[str, str]:
+        """What lets us in at its console: our own token, or that of a deployment, which ``CALLHOME_TOKEN`` has."""
+        token = TOKEN if self.is_own else os.environ.get("CALLHOME_TOKEN")
+        return viewer(token) if token else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +89,15 @@ def own_postgres(layout: Layout, settings: Mapping[str, str]) -> Iterator[Embedd
 
 
 def prepare(dsn: str, product: str) -> None:
-    """Apply the schema and register the product."""
+    """Apply the schema, register the product and have `TOKEN` known."""
 
     async def work() -> None:
         await schema.upgrade(dsn)
         connection = await connect(dsn, "bench")
         try:
             await products.add(connection, product, "Load test")
+            by = Actor(Kind.COMMAND, "bench")
+            await tokens.add(connection, "bench", Role.VIEWER, keys.digest(TOKEN), by)
         finally:
             await connection.close()
 

@@ -13,7 +13,7 @@ fail() { echo "setup: $*" >&2; exit 1; }
 
 if [ ! -e .env ]; then
     [ $# = 2 ] || fail "which names? sudo sh compose/setup.sh PING_HOST CONSOLE_HOST"
-    printf 'PING_HOST=%s\nCONSOLE_HOST=%s\n' "$1" "$2" >.env
+    printf 'PING_HOST=%s\nCONSOLE_HOST=%s\nCONSOLE_NETWORKS=private_ranges\n' "$1" "$2" >.env
     chmod 644 .env
     echo "setup: .env made"
 elif [ $# != 0 ]; then
@@ -33,9 +33,10 @@ make() {
 }
 
 # What is mounted into the containers, where the checkout was made for its owner alone.
-for path in compose/*; do
-    [ "$path" = compose/secrets ] || chmod -R a+rX "$path"
-done
+chmod -R a+rX compose/backup compose/grafana compose/postgres compose/prometheus*
+# Not what lies in caddy/local: it may have a private key, and a password's hash.
+mkdir -p compose/caddy/local
+chmod a+rX compose/caddy compose/caddy/Caddyfile compose/caddy/local
 
 mkdir -p compose/secrets/callhome
 chmod 711 compose/secrets

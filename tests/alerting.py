@@ -199,9 +199,15 @@ SCENARIOS: Final = (
     Scenario("too much comes", ("CallhomeOverloaded",), _refused(overloaded="0+0x20 0+300x100")),
     Scenario("a request fails", ("CallhomeInternalErrors",), _refused(internal_error=then(0, 1)), at="23m"),
     Scenario(
-        "nothing comes any more",
+        "nothing comes any more but scanners",
         ("CallhomeNoPings",),
-        {series("callhome_received_pings_total"): f"0+6000x{_WEEK} {6_000 * _WEEK}+0x60"},
+        {
+            series("callhome_received_pings_total"): f"0+6000x{_WEEK} {6_000 * _WEEK}+0.5x60",
+            series("callhome_stored_pings_total"): f"0+6000x{_WEEK} {6_000 * _WEEK}+0x60",
+            series("callhome_duplicate_pings_total"): f"0+0x{_WEEK + 60}",
+            series("callhome_spooled_pings_total"): f"0+0x{_WEEK + 60}",
+            series("callhome_refused_pings_total", 'reason="not_found"'): f"0+0x{_WEEK} 0+0.5x60",
+        },
         before="168h",
         at="170h",
         takes_days=True,

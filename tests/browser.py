@@ -15,6 +15,7 @@ from bench import chromium
 from callhome.app import App
 from callhome.console.pages import FOLDER
 from callhome.demo.addresses import by_country
+from signed import SIGNED
 
 # A machine that runs other tests beside may take long for a page; a test that waits in vain fails by it.
 PATIENCE_MS: Final = 30_000
@@ -33,7 +34,9 @@ async def viewing(console: str, query: str = "", size: tuple[int, int] = WALL) -
     """The map in a browser of its own. At the end it must have had no error, and asked nobody but its server."""
     troubles: list[str] = []
     async with chromium.launched() as browser:
-        context = await browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en-US")
+        context = await browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, locale="en-US", extra_http_headers=SIGNED
+        )
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: troubles.append(f"uncaught: {error}"))

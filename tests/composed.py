@@ -14,7 +14,11 @@ import yaml
 ROOT: Final = Path(__file__).parent.parent
 FILE: Final = ROOT / "compose.yaml"
 # What setup.sh writes into .env.
-NAMES: Final[Mapping[str, str]] = {"PING_HOST": "ping.example.com", "CONSOLE_HOST": "callhome.example.com"}
+NAMES: Final[Mapping[str, str]] = {
+    "PING_HOST": "ping.example.com",
+    "CONSOLE_HOST": "callhome.example.com",
+    "CONSOLE_NETWORKS": "private_ranges",
+}
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}

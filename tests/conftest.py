@@ -20,6 +20,7 @@ import pytest
 import citus
 from callhome.embedded.launcher import EmbeddedPostgres
 from callhome.store import schema
+from signed import let_token_in
 
 # A busy machine is no fault of what is tested, and the first example of all builds tables.
 hypothesis.settings.register_profile(
@@ -53,12 +54,15 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> str:
-    """The name of a database with the whole schema, from which tests copy theirs."""
+    """The name of a database with the whole schema and one token, from which tests copy theirs."""
 
     async def make() -> None:
         async with _administrator(postgres.dsn) as connection:
             await connection.execute(f"CREATE DATABASE {TEMPLATE}")
         await schema.upgrade(_sibling(postgres.dsn, TEMPLATE))
+        known = await asyncpg.connect(_sibling(postgres.dsn, TEMPLATE))
+        await let_token_in(known)
+        await known.close()
 
     _run_apart(make())
     return TEMPLATE

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from callhome.access import keys
+from callhome.access.desk import Desk
+from callhome.access.gate import Gate
+from callhome.access.model import Kind, Lifetimes, Principal, Role
+from callhome.access.origins import Origins
+from callhome.console.cookies import Cookies
 from callhome.console.health import readiness
-from callhome.console.server import ConsoleConfig, ConsoleServer
+from callhome.console.server import ConsoleConfig, ConsoleServer, Reception
 from callhome.console.unsubscribe import UnsubscribeRoutes
 from callhome.live.counters import Counters
 from callhome.live.push import Hub
+from callhome.store.line import Line
+from signed import TOKEN
+
+LIFETIMES = Lifetimes(3_600.0, 86_400.0, 86_400.0, 864_000.0)
+
+
+def reception(dsn: str = "postgresql://127.0.0.1:1/none") -> Reception:
+    """A reception that knows the token of tests alone; signing in needs a database."""
+    gate = Gate(_find)
+    return Reception(gate, Desk(Line(dsn, "tests"), gate, LIFETIMES), Cookies(Origins()))
+
+
+async def _find(digests: Sequence[bytes]) -> Mapping[bytes, Principal]:
+    known = keys.digest(TOKEN)
+    return {known: Principal(Kind.TOKEN, "tests", Role.VIEWER, known)} if known in digests else {}
 
 
 def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **given: Any) -> ConsoleServer:
-    """A console over ``hub``, or an empty one; ``given`` changes its configuration."""
-    usual = {"host": "127.0.0.1", "port": 0, "hosts": (), "connections": 100, "close_s": 3.0}
+    """A console over ``hub``, or an empty one, whose map guests may see; ``given`` changes its configuration."""
+    usual = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "hosts": (),
+        "connections": 100,
+        "close_s": 3.0,
+        "map_guests": True,
+    }
     unsubscribe = given.pop("unsubscribe", None) or UnsubscribeRoutes(lambda token: None, _nobody)
     hub = hub or Hub(Counters(), viewers_max=100)
 
     async def told() -> bytes:
         return metrics()
 
-    return ConsoleServer(ConsoleConfig(**{**usual, **given}), hub, told, unsubscribe, (readiness(list),))
+    config = ConsoleConfig(**{**usual, **given})
+    return ConsoleServer(config, hub, told, reception(), unsubscribe, (readiness(list),))
 
 
 async def _nobody(_report: int, _address: str) -> bool:

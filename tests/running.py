@@ -23,6 +23,7 @@ from callhome.app import App
 from callhome.settings import Listen, Settings, load
 from callhome.store.ids import new_id
 from listener import Answer, Client, post
+from signed import SIGNED, let_token_in
 from test_cli_serve import serving, told
 
 SECRET: Final = "s" * 32
@@ -49,6 +50,7 @@ async def running(dsn: str, **given: Any) -> AsyncIterator[App]:
     """A server that knows the product ``es``."""
     async with connected(dsn) as connection:
         await connection.execute("INSERT INTO product (key, name) VALUES ('es', 'ES') ON CONFLICT DO NOTHING")
+        await let_token_in(connection)
     async with App(settings_of(dsn, **given)) as app:
         yield app
 
@@ -114,7 +116,10 @@ def ping(**fields: Any) -> bytes:
 
 async def live(place: Listen) -> dict[str, Any]:
     """Return the live counters as a console shows them, without what differs between replicas."""
-    async with aiohttp.ClientSession() as session, session.get(f"{place.url}/api/v1/live") as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{place.url}/api/v1/live", headers=SIGNED) as response,
+    ):
         told = await response.json()
     if response.status != 200:
         return {"reason": told["reason"]}

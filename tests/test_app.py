@@ -35,6 +35,7 @@ from running import (
     stored_ids,
     until,
 )
+from signed import SIGNED
 
 # --- starting ---------------------------------------------------------------------------------------------------------
 
@@ -111,7 +112,11 @@ async def test_stopping_commits_and_answers_what_was_asked(database: str) -> Non
     """Row 25: pings that wait are committed and answered, one half read too; no new ones; viewers hear 1001."""
     async with connected(database) as connection, running(database, stop_s=10) as app:
         ingest, console = app.addresses.ingest, app.addresses.console
-        async with connect(f"ws://{console}/live") as viewer, raw(ingest) as whole, raw(ingest) as half:
+        async with (
+            connect(f"ws://{console}/live", additional_headers=SIGNED) as viewer,
+            raw(ingest) as whole,
+            raw(ingest) as half,
+        ):
             async with locking(database, "ping"):
                 whole.send(post(ping()))
                 half.send(post(ping())[:-1])
@@ -208,7 +213,7 @@ async def test_stopping_is_bounded_though_the_database_hangs(locked: str | None,
     """With its sessions frozen, the rollup's within a transaction, it stops within STOP_S: clients hear 503 or 1001."""
     async with running(database, stop_s=5, commit_s=60) as app, AsyncExitStack() as stack:
         ingest, console = app.addresses.ingest, app.addresses.console
-        viewer = await stack.enter_async_context(connect(f"ws://{console}/live"))
+        viewer = await stack.enter_async_context(connect(f"ws://{console}/live", additional_headers=SIGNED))
         asks = await stack.enter_async_context(raw(ingest))
         half = await stack.enter_async_context(raw(ingest))
         if locked:

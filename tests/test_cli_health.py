@@ -11,6 +11,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from callhome.cli import main
+from callhome.console import routes
 from callhome.console.health import readiness
 from running import running
 from test_cli import CLEAN
@@ -33,7 +34,7 @@ async def test_a_server_is_asked_where_its_settings_say(database: str) -> None:
 async def test_reasons_are_printed() -> None:
     """A server that is not ready says why, and the command fails; nothing it says steers a terminal."""
     app = web.Application()
-    app.add_routes([readiness(lambda: ["stopping", "the spool takes nothing: \x1b[2J"])])
+    routes.add(app, [readiness(lambda: ["stopping", "the spool takes nothing: \x1b[2J"])])
     runner = web.AppRunner(app)
     await runner.setup()
     try:

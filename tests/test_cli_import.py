@@ -123,6 +123,26 @@ def test_a_report_without_a_header_is_read_with_the_same_mapping(es: str, folder
     assert in_database(es, "SELECT sum(users) FROM usage_daily") == 16
 
 
+def test_the_report_takes_no_other_file(es: str, folder: Path) -> None:
+    """Neither the file that is read, nor what a link leads to."""
+    bad = HEAD + LINE.replace(";7;", ";many;")
+    done = bring(es, folder, bad, "--report", "old.csv")
+    assert (done.exit_code, "is the file to import itself" in done.output) == (2, True)
+    (folder / "other").write_text("precious", "utf-8")
+    (folder / "old.rejected.csv").symlink_to("other")
+    assert bring(es, folder, bad).exit_code == 1
+    assert (folder / "other").read_text("utf-8") == "precious"
+    assert (folder / "old.csv").read_text("latin-1") == bad
+
+
+def test_another_secret_is_another_import(es: str, folder: Path) -> None:
+    """No row would be known again, so nothing goes on where another left off; old rows are refused."""
+    assert bring(es, folder, HEAD + LINE).exit_code == 0
+    env = {**CLEAN, "CALLHOME_DATABASE_URL": es, "CALLHOME_SECRET": "f" * 64}
+    done = CliRunner().invoke(main, ["import", "old.csv", "--mapping", "m.toml"], env=env)
+    assert (done.exit_code, "times that were imported before" in done.output) == (2, True)
+
+
 def test_a_full_disk_is_told(es: str, folder: Path) -> None:
     """While rows are sorted: nothing was imported, and there is an option to name another folder."""
     (folder / "old.csv").write_text(HEAD + LINE * 2_000, "latin-1")

@@ -194,7 +194,7 @@ def test_postgresql_keeps_its_data_in_the_volume() -> None:
 
 
 def test_variables_are_explained() -> None:
-    """Every variable of .env stands in the page about one virtual machine; the two names must be given."""
+    """Every variable of .env stands in the page about one virtual machine; names and networks must be given."""
     page = (ROOT / "docs" / "deploy" / "one-vm.md").read_text("utf-8")
     assert [name for name in variables() if f"`{name}`" not in page] == []
     assert {name for name, is_needed in variables().items() if is_needed} == NAMES.keys()
@@ -207,7 +207,9 @@ def test_setup_makes_secrets_for_their_readers_once(checkout: Path) -> None:
     """Each secret is long, its own, and readable by the one user that needs it; a second run changes nothing."""
     backups = checkout / "backups"
     assert set_up(checkout).returncode == 1
-    (checkout / ".env").write_text(f"PING_HOST=a\nCONSOLE_HOST=b\nBACKUP_DIR={backups}\n")
+    (checkout / ".env").write_text(
+        f"PING_HOST=a\nCONSOLE_HOST=b\nCONSOLE_NETWORKS=private_ranges\nBACKUP_DIR={backups}\n"
+    )
     assert set_up(checkout, "a", "b").returncode == 1
     assert set_up(checkout).returncode == 0
     secrets = checkout / "compose" / "secrets"
@@ -226,8 +228,12 @@ def test_setup_makes_secrets_for_their_readers_once(checkout: Path) -> None:
         for secret in service.get("secrets", ()):
             assert str(readers[secret]) == service["user"].partition(":")[0], f"{name} can't read {secret}"
 
+    local = checkout / "compose" / "caddy" / "local"
+    local.mkdir(parents=True, exist_ok=True)
+    (local / "console.key").touch(0o400)
     assert set_up(checkout).returncode == 0
     assert {name: path.read_text().strip() for name, path in found.items()} == texts
+    assert stat.S_IMODE((local / "console.key").stat().st_mode) == 0o400
 
 
 def test_setup_takes_the_names_once(checkout: Path) -> None:
@@ -237,7 +243,7 @@ def test_setup_takes_the_names_once(checkout: Path) -> None:
         .read_text()
         .replace("/var/backups/callhome", f"{checkout}/backups")
     )
-    assert set_up(checkout, *NAMES.values()).returncode == 0
+    assert set_up(checkout, NAMES["PING_HOST"], NAMES["CONSOLE_HOST"]).returncode == 0
     lines = (checkout / ".env").read_text().splitlines()
     assert dict(line.split("=") for line in lines) == NAMES
     assert set_up(checkout, "other.example.com", "x.example.com").returncode == 1

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from callhome.console import routes
 from callhome.console.health import readiness
 
 
@@ -15,7 +16,7 @@ from callhome.console.health import readiness
 async def test_readiness_says_why_not(problems: list[str], status: int, text: str) -> None:
     """200 and ready, or 503 and each reason on a line."""
     app = web.Application()
-    app.add_routes([readiness(lambda: problems)])
+    routes.add(app, [readiness(lambda: problems)])
     runner = web.AppRunner(app)
     await runner.setup()
     try:

@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from callhome.console import live, visitor
+from callhome.console.routes import add
 from callhome.live import push
 from callhome.live.counters import Counters
 from callhome.live.push import Hub
@@ -205,9 +206,9 @@ class Remembering(Hub):
 
     transport: asyncio.Transport
 
-    def join(self, transport: asyncio.Transport) -> None:
+    def join(self, transport: asyncio.Transport, *, is_guest: bool = False) -> None:
         self.transport = transport
-        super().join(transport)
+        super().join(transport, is_guest=is_guest)
 
 
 @asynccontextmanager
@@ -218,7 +219,7 @@ async def stuck_viewer() -> AsyncIterator[tuple[Remembering, live.LiveRoutes]]:
     hub.counters.load(Snapshot(1, TODAY, {"es": "Example Server"}, rows, []))
     routes = live.LiveRoutes(hub)
     app = web.Application()
-    app.add_routes(routes.table())
+    add(app, routes.table())
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

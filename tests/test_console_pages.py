@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from callhome.console import routes
 from callhome.console.answers import add_headers
 from callhome.console.pages import PAGE_POLICY, PageRoutes
 
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
     app = web.Application()
-    app.add_routes(PageRoutes(folder).table())
+    routes.add(app, PageRoutes(folder).table())
     app.on_response_prepare.append(add_headers)
     runner = web.AppRunner(app)
     await runner.setup()

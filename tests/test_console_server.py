@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from consoles import console
+from signed import SIGNED
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ async def test_plain_routes_answer(path: str, content_type: str, text: str) -> N
         console(metrics=metrics) as running,
         aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as session,
     ):
-        async with session.get(path) as response:
+        async with session.get(path, headers=SIGNED) as response:
             assert (response.status, response.content_type) == (200, content_type)
             assert response.headers["X-Content-Type-Options"] == "nosniff"
             assert text in await response.text()

@@ -10,6 +10,7 @@ from typing import Any
 import aiosmtplib
 from aiohttp import ClientSession, web
 
+from callhome.console import routes
 from callhome.demo.mailbox import KEPT, Mailbox
 from callhome.demo.mailbox_page import PATH, MailboxPage
 
@@ -35,7 +36,7 @@ async def shown(*messages: EmailMessage) -> AsyncIterator[tuple[Mailbox, ClientS
         for message in messages:
             await aiosmtplib.send(message, hostname="127.0.0.1", port=mailbox.port, start_tls=False)
         app = web.Application()
-        app.add_routes(MailboxPage(mailbox).table())
+        routes.add(app, MailboxPage(mailbox).table())
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

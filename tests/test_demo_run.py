@@ -65,8 +65,12 @@ class Demo:
     def live(self) -> dict[str, Any]:
         """The live counters."""
         (line,) = [line for line in self.lines if "The map:" in line]
-        console = line.split()[-1].removesuffix("/map")
-        with urllib.request.urlopen(f"{console}/api/v1/live", timeout=PATIENCE_S) as answer:
+        address = line.split()[-1]
+        console = address.partition("/demo/")[0]
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(address, timeout=PATIENCE_S) as page:
+            assert page.url == f"{console}/map"
+        with browser.open(f"{console}/api/v1/live", timeout=PATIENCE_S) as answer:
             said: dict[str, Any] = json.loads(answer.read())
         return said
 

@@ -82,7 +82,10 @@ async def test_a_filled_database_is_distributed_with_all_in_it(cluster: citus.Cl
         await rollup.prepare(connection)
         assert (await rollup.fold(connection)).pings == 10  # type: ignore[union-attr]
         assert await connection.fetchval("SELECT count(*) FROM ping") == 30
-        assert await connection.fetchval("SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree('ping')") == 0
+        assert (
+            await connection.fetchval("SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree('ping')")
+            == 0
+        )
         assert await connection.fetchval("SELECT sum(launches) FROM usage_daily") == 30
         assert await connection.fetchval("SELECT sum(launches) FROM activity") == 30
         await writer.write(

@@ -21,6 +21,7 @@ from callhome.settings.sources import OTHER_VARIABLES
 from consoles import console
 from listener import config_of
 from pages import ROOT, Example, anchors, broken_links, examples, missing_files, queries, spans
+from signed import TOKEN
 from test_cli_serve import CLEAN, KNOWN_S, serving, told
 
 PAGES = {
@@ -95,7 +96,7 @@ def shell(database: str, tmp_path: Path) -> Iterator[Callable[[Example], str]]:
             (commands / name).write_text(f"#!/bin/sh\n{script}")
             (commands / name).chmod(0o755)
         path = f"{commands}{os.pathsep}{os.environ['PATH']}"
-        environ = CLEAN | {"PATH": path, "CALLHOME_SECRETS_DIR": str(tmp_path)}
+        environ = CLEAN | {"PATH": path, "CALLHOME_SECRETS_DIR": str(tmp_path), "CALLHOME_TOKEN": TOKEN}
         assumed = {
             "http://127.0.0.1:8080": ingest,
             "http://127.0.0.1:8081": console,

@@ -23,6 +23,7 @@ from callhome.store import schema
 from callhome.store.connection import StoreUnavailable
 from listener import Answer, get, post
 from running import all_folded, ask, connected, is_right, locking, ping, running, settings_of, until
+from signed import let_token_in
 from test_metrics import samples_of
 
 
@@ -85,6 +86,7 @@ async def postgres_at(folder: Path, port: int) -> AsyncIterator[str]:
             await connection.execute(
                 "INSERT INTO product (key, name) VALUES ('es', 'ES') ON CONFLICT DO NOTHING"
             )
+            await let_token_in(connection)
         yield postgres.dsn
 
 

@@ -36,6 +36,7 @@ from running import (
     running,
     until,
 )
+from signed import SIGNED
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 FORWARDED = f"X-Forwarded-For: {wire.ADDRESS}"
@@ -220,7 +221,7 @@ async def test_a_ping_reaches_viewers_as_the_next_number(database: str) -> None:
     async with connected(database) as connection, running(database) as app:
         console = app.addresses.console
         await until(lambda: has_product(app))
-        async with connect(f"ws://{console}/live") as viewer:
+        async with connect(f"ws://{console}/live", additional_headers=SIGNED) as viewer:
             state = LiveState()
             assert await next_message(viewer, state) == "snapshot"
             before = state.seq

@@ -85,8 +85,12 @@ def test_a_line_of_json_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"", "the file is empty"), (gzip.compress(b"a,b\n1,2\n" * 1000)[:-9], "can't be unpacked")],
-    ids=["empty", "cut"],  # not the bytes, which need not be the same in two processes
+    [
+        (b"a,b\n1," + b"2" * (2 << 20), "line 2 is longer than"),
+        (b"", "the file is empty"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-9], "can't be unpacked"),
+    ],
+    ids=["endless", "empty", "cut"],  # not the bytes, which need not be the same in two processes
 )
 def test_an_unreadable_file_is_told(data: bytes, said: str) -> None:
     """An empty file and one that is cut say so."""

@@ -85,6 +85,10 @@ async def proxy(folder: Path, split: str, *, old: int, callhome: int) -> AsyncIt
         "127.0.0.1:8080", f"127.0.0.1:{callhome}"
     )
     assert "    * old;\n" in text
+    assert "proxy_read_timeout 2s;" in text
+    text = text.replace(
+        "proxy_read_timeout 2s;", "proxy_read_timeout 600s;"
+    )  # nothing is to be freed by waiting
     (folder / "ping.conf").write_text(text.replace("    * old;\n", f"    {split}\n"), "utf-8")
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -198,5 +202,4 @@ async def test_a_silent_copy_delays_no_answer(database: str, open_tmp_path: Path
                 return len(old.asked) == 1
 
             await until(has_the_copy)
-            assert not old.may_answer.is_set(), "it keeps silent still"
         await pings(database, 1)

@@ -9,6 +9,7 @@ from bench import chromium
 from browser import PATIENCE_MS, address_of, arrived, needs_chromium, needs_pages, send, state, view, viewing
 from callhome.store import products
 from running import running
+from signed import SIGNED
 
 pytestmark = [needs_chromium, needs_pages]
 PROXY = "127.0.0.0/8"
@@ -142,7 +143,7 @@ async def test_without_its_shapes_the_page_says_so_and_comes_up_later(database: 
         await send(app, address)
         console = app.addresses.console.url
         async with chromium.launched() as browser:
-            page = await browser.new_page()
+            page = await browser.new_page(extra_http_headers=SIGNED)
             page.set_default_timeout(PATIENCE_MS)
             await page.route("**/atlas-*.json", lambda route: route.fulfill(status=503))
             await page.goto(f"{console}/map?tour=off")

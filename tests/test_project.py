@@ -140,7 +140,8 @@ def test_the_wheel_alone_runs_the_demo(open_tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         (address,) = islice((line.split()[-1] for line in process.stdout if "The map:" in line), 1)
-        with urllib.request.urlopen(address, timeout=60) as page:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(address, timeout=60) as page:
             assert b"<canvas" in page.read()
         assert any("Live:" in line for line in process.stdout)
     finally:

@@ -19,6 +19,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from callhome.access import keys
+from callhome.access.model import Role
 from callhome.app import App
 from callhome.settings import TABLE
 from callhome.store import partitions
@@ -34,10 +36,12 @@ from running import (
     serving_apart,
     until,
 )
+from signed import SIGNED, cookie_of
 
 # A setting of 0.3 s takes effect within it and two sweeps of the listener (0.5 s each); the rest is for a busy machine,
 # and still far from the defaults.
 SOON_S = 4.0
+DAY_S = 86_400
 OTHER_SECRET = "another secret of 32 characters!"
 OLD_DAY = datetime.now(UTC).date() - timedelta(days=150)
 OLD_PARTITION = f"ping_{OLD_DAY:%Y%m%d}"
@@ -145,11 +149,68 @@ async def viewers(site: Site) -> None:
     """With no seat every viewer is turned away."""
     status = 101
     try:
-        async with connect(f"ws://{site.app.addresses.console}/live"):
+        async with connect(f"ws://{site.app.addresses.console}/live", additional_headers=SIGNED):
             pass
     except InvalidStatus as error:
         status = error.response.status_code
     assert status == 503
+
+
+async def map_guests(site: Site) -> None:
+    """Who is not signed in may see the map's numbers, as soon as there are some."""
+    assert (await ask(site.app.addresses.console, local("/api/v1/live"))).status in (200, 503)
+
+
+async def session_idle_s(site: Site) -> None:
+    """An analyst who has done nothing for ten minutes is signed out."""
+    assert not await is_signed_in(site, Role.ANALYST, unused_s=600)
+
+
+async def session_days(site: Site) -> None:
+    """An analyst who signed in two days ago is signed out."""
+    assert not await is_signed_in(site, Role.ANALYST, begun_s=2 * DAY_S)
+
+
+async def viewer_idle_days(site: Site) -> None:
+    """A viewer who has looked at nothing for two days is signed out."""
+    assert not await is_signed_in(site, Role.VIEWER, unused_s=2 * DAY_S)
+
+
+async def viewer_days(site: Site) -> None:
+    """A viewer who signed in a month ago is signed out."""
+    assert not await is_signed_in(site, Role.VIEWER, begun_s=30 * DAY_S)
+
+
+async def is_signed_in(site: Site, role: Role, *, unused_s: int = 0, begun_s: int = 0) -> bool:
+    """Whether somebody is who signed in and was seen last so long ago."""
+    async with connected(site.dsn) as connection:
+        name = f"{site.name}-{role}-{unused_s}-{begun_s}"
+        cookie = await cookie_of(connection, name, role)
+        await connection.execute(
+            "UPDATE session SET used_at = now() - make_interval(secs => $2), "
+            "begun_at = now() - make_interval(secs => $3) WHERE id = $1",
+            keys.digest(cookie),
+            float(unused_s),
+            float(begun_s),
+        )
+    answer = await ask(site.app.addresses.console, local("/account", f"Cookie: callhome={cookie}"))
+    assert answer.status in (200, 303)
+    return answer.status == 200
+
+
+def local(path: str, *headers: str) -> bytes:
+    """Return a request that calls the console by its address."""
+    return get(path, *headers).replace(b"Host: h", b"Host: 127.0.0.1")
+
+
+async def audit_days(site: Site) -> None:
+    """What was done two months ago is not in the trail any more."""
+
+    async def pruned() -> bool:
+        async with connected(site.dsn) as connection:
+            return not await connection.fetchval("SELECT count(*) FROM audit WHERE target = 'two months ago'")
+
+    await until(pruned, SOON_S)
 
 
 async def header_s(site: Site) -> None:
@@ -281,6 +342,7 @@ EFFECTS: dict[str, Effect] = {
     effect.__name__: effect
     for effect in (
         *(secret, ingest_listen, console_listen, console_hosts, trusted_proxies, geo_database),
+        *(map_guests, session_idle_s, session_days, viewer_idle_days, viewer_days, audit_days),
         *(legacy_paths, legacy_fields, legacy_always_ok, viewers, retention_days, next_s),
         *(install_pings_s, install_burst, prefix_installs, pings_per_s),
         *(header_s, body_s, keepalive_s, batch_pings, commit_s, connections, pending_pings, pending_bytes),
@@ -299,6 +361,12 @@ GROUPS: tuple[dict[str, Any], ...] = (
         "legacy_fields": "prod=product",
         "legacy_always_ok": "true",
         "viewers": 0,
+        "map_guests": "true",
+        "session_idle_s": 300,
+        "session_days": 1,
+        "viewer_idle_days": 1,
+        "viewer_days": 10,
+        "audit_days": 30,
         "retention_days": 100,
         "next_s": 1_000,
         "header_s": 0.3,
@@ -361,6 +429,10 @@ async def test_settings_have_their_effect(
         low, high = (partitions.first_id(OLD_DAY + timedelta(days=days)) for days in (0, 1))
         await connection.execute(
             f"CREATE TABLE {OLD_PARTITION} PARTITION OF ping FOR VALUES FROM ('{low}') TO ('{high}')"
+        )
+        await connection.execute(
+            "INSERT INTO audit (at, kind, actor, action, target) "
+            "VALUES (now() - interval '60 days', 'command', 'x', 'test.done', 'two months ago')"
         )
     async with running(database) as app:
         seen = await effects(Site("plain", app, database, given))

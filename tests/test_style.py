@@ -27,6 +27,11 @@ PURE = (
     "ingest.lines",
     "ingest.model",
     "ingest.reasons",
+    "access.checks",
+    "access.keys",
+    "access.model",
+    "access.origins",
+    "access.throttle",
     "addresses",
     "alerts.facts",
     "alerts.model",
@@ -38,6 +43,7 @@ PURE = (
     "alerts.texts",
     "alerts.texts_en",
     "alerts.texts_fr",
+    "console.signin_page",
     "csvcells",
     "imports.chunks",
     "imports.mapping",
@@ -108,6 +114,16 @@ COVERED_BY = {
     "reports.texts": "test_reports_wording.py",
     "reports.texts_en": "test_reports_wording.py",
     "reports.texts_fr": "test_reports_wording.py",
+    "console.cookies": "test_console_signin.py",
+    "console.recheck": "test_console_guard.py",
+    "console.routes": "test_console_guard.py",
+    "console.signin_page": "test_console_signin.py",
+    "jobs.access": "test_settings_effects.py",
+    "store.accounts": "test_store_access.py",
+    "store.audit": "test_store_access.py",
+    "store.line": "test_store_access.py",
+    "store.sessions": "test_store_access.py",
+    "store.tokens": "test_store_access.py",
     "ingest.pending": "test_batch.py",
     "jobs.all": "test_app.py",
     "listeners": "test_app.py",
@@ -117,7 +133,7 @@ COVERED_BY = {
 }
 
 # Rooms small enough for one test file: tests/test_<room>.py, or several beginning so.
-ONE_TEST_ROOMS = ("cli", "demo", "embedded", "imports", "settings", "spool")
+ONE_TEST_ROOMS = ("access", "cli", "demo", "embedded", "imports", "settings", "spool")
 
 # What only the makers of a text know, or only one machine: work places, trackers, registries, tools.
 UNFIT = tuple(

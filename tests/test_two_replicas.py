@@ -13,6 +13,7 @@ from callhome.app import App
 from callhome.live.counters import Counters
 from callhome.live.wire import SNAPSHOT_REQUEST, LiveState, decode
 from running import Connection, Load, all_folded, connected, live, recount, running, until
+from signed import SIGNED
 
 CUTS = 4
 
@@ -37,7 +38,7 @@ async def watching(app: App) -> AsyncIterator[LiveState]:
             if state.lost:
                 await viewer.send(SNAPSHOT_REQUEST)
 
-    async with connect(f"ws://{app.addresses.console}/live") as viewer:
+    async with connect(f"ws://{app.addresses.console}/live", additional_headers=SIGNED) as viewer:
         following = asyncio.create_task(follow(viewer))
         try:
             yield state

@@ -27,6 +27,7 @@ from callhome.live.push import Hub
 from callhome.live.wire import SNAPSHOT_REQUEST, LiveState, Stamp, encode_alive, encode_snapshot
 from callhome.store.live import Snapshot
 from consoles import console as console_over
+from signed import TOKEN
 
 TODAY = dt.date(2026, 11, 22)
 PATIENCE_S = 30.0
@@ -235,10 +236,20 @@ async def test_stranger_is_recognised(speech: str) -> None:
     assert (code, "not as callhome does" in err, "Traceback" in err) == (1, True, False)
 
 
+async def test_without_a_token_it_says_how_to_get_one() -> None:
+    """A console that lets no guests in is told apart from one that is away; a text that is no token is not sent."""
+    async with console_over(map_guests=False) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        code, _, err = await outcome("--url", url)
+        assert (code, "callhome token add NAME --role viewer" in err) == (1, True)
+    code, _, err = await outcome("--url", url, "--token", "my secret")
+    assert (code, "is no token" in err, "my secret" in err) == (2, True, False)
+
+
 async def test_other_server_is_recognised() -> None:
     """A web server without live counters is told apart by its answer."""
     async with console() as (_, url):
-        code, _, err = await outcome("--url", f"{url}/elsewhere")
+        code, _, err = await outcome("--url", f"{url}/elsewhere", "--token", TOKEN)
     assert code == 1
     assert "CALLHOME_CONSOLE_LISTEN" in err
 

@@ -29,6 +29,7 @@ from callhome.workers.supervisor import Plan, StartFailed, supervise
 from listener import get, post
 from rows import Row
 from running import Load, ask, connected, is_right, ping, recount, settings_of, stored_ids, until
+from signed import SIGNED
 from supervised import Site, supervised
 from test_cli_serve import READY_S, callhome
 from test_two_replicas import listeners, shown
@@ -179,7 +180,7 @@ async def test_live_counters_agree_in_all_workers(database: str) -> None:
 async def watched(console: Listen, stack: AsyncExitStack) -> tuple[str, LiveState]:
     """Return the epoch of whichever worker has this viewer, and the viewer's state, which is kept up."""
     state = LiveState()
-    viewer = await stack.enter_async_context(connect(f"ws://{console}/live"))
+    viewer = await stack.enter_async_context(connect(f"ws://{console}/live", additional_headers=SIGNED))
     first = await viewer.recv()
     epoch = json.loads(first)["epoch"]
     state.receive(decode(first))

@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation from a running demo: ``make demo``, and beside it ``make pictures``.
 
-Run it when all of the demo's history is counted. ``CALLHOME=http://127.0.0.1:8081`` names another console.
+Run it when all of the demo's history is counted. ``CALLHOME=http://127.0.0.1:8081`` names another console, and
+``CALLHOME_TOKEN`` has a token of it: ``callhome token add pictures --role viewer``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bench import chromium
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 CONSOLE: Final = os.environ.get("CALLHOME", "http://127.0.0.1:8081")
+TOKEN: Final = os.environ.get("CALLHOME_TOKEN", "")
 WALL: Final = (1600, 900)
 PHONE: Final = (390, 844)
 STOPS: Final = {"france": "FR", "usa": "US", "russia": "RU", "fiji": "FJ", "singapore": "SG"}
@@ -41,7 +43,11 @@ async def main() -> None:
     async with chromium.launched() as browser:
         for picture in PICTURES:
             width, height = picture.size
-            page = await browser.new_page(viewport={"width": width, "height": height}, locale="en-US")
+            page = await browser.new_page(
+                viewport={"width": width, "height": height},
+                locale="en-US",
+                extra_http_headers={"Authorization": f"Bearer {TOKEN}"} if TOKEN else {},
+            )
             await page.goto(f"{CONSOLE}/map{picture.query}")
             await page.wait_for_selector("html[data-state=live]", state="attached")
             await page.wait_for_timeout(_REST_MS)

@@ -32,17 +32,17 @@ run() {
 stop() {
     trap - TERM INT
     [ -z "$child" ] || kill "$child" 2>/dev/null || true
-    rm -f "$dir"/.part-*
+    rm -f "$dir/.part-$$-"*
     exit 143
 }
 
 failed() {
     say "FAILED: $*"
-    rm -f "$dir"/.part-*
+    rm -f "$dir/.part-$$-"*
     return 1
 }
 
-younger_than_min() { find "$dir" -name 'callhome-*.dump' -mmin "-$1" | grep -q .; }
+younger_than_min() { find "$dir" -maxdepth 1 -name 'callhome-*.dump' -mmin "-$1" | grep -q .; }
 
 # The list of what is in it stands at its begin: only reading it to its end shows that it is whole.
 is_whole() {
@@ -51,14 +51,15 @@ is_whole() {
 
 now() {
     name=callhome-$(date -u +%Y%m%dT%H%M%SZ).dump
-    part=$dir/.part-$name
-    rm -f "$dir"/.part-*
+    part=$dir/.part-$$-$name
+    # Of one that was killed; another may be at work.
+    find "$dir" -maxdepth 1 -name '.part-*' -mmin +1440 -exec rm -f {} +
     run pg_dump --format=custom --file="$part" || failed "pg_dump" || return
     is_whole "$part" || failed "$name can't be read again" || return
     { sync "$part" && mv "$part" "$dir/$name" && sync "$dir"; } || failed "$name can't be kept" || return
     say "$name: $(wc -c <"$dir/$name") bytes"
     # Only now: a backup that fails removes none.
-    find "$dir" -name 'callhome-*.dump' -mmin "+$((keep_days * 1440))" -exec rm -f {} + -exec echo backup: removed {} + >&2
+    find "$dir" -maxdepth 1 -name 'callhome-*.dump' -mmin "+$((keep_days * 1440))" -exec rm -f {} + -exec echo backup: removed {} + >&2
 }
 
 # Seconds until it is BACKUP_AT_UTC again.

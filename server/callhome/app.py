@@ -14,11 +14,14 @@ from functools import partial
 from math import inf
 from typing import Final
 
-from aiohttp.web import RouteDef
-
 from . import descriptors
+from .access.desk import Desk
+from .access.gate import Gate
+from .access.origins import Origins
+from .console.cookies import Cookies
 from .console.health import readiness
-from .console.server import ConsoleServer
+from .console.routes import Route
+from .console.server import ConsoleServer, Reception
 from .console.unsubscribe import UnsubscribeRoutes
 from .durability import Durability
 from .health import Health
@@ -27,7 +30,7 @@ from .ingest.enrich import Enricher
 from .ingest.geo import Countries
 from .ingest.server import TURNED_AWAY, IngestServer
 from .jobs.all import jobs
-from .listeners import console_config, ingest_config
+from .listeners import console_config, ingest_config, lifetimes
 from .live.counters import Counters
 from .live.feed import Feed, Source
 from .live.push import Hub
@@ -38,9 +41,11 @@ from .releases.advice import Advisor
 from .reports import unsubscribe
 from .settings import Listen, Settings
 from .store import live as store_live
+from .store import sessions
 from .store.catalog import Catalog
 from .store.connection import connect
 from .store.keeper import Keeper
+from .store.line import Line
 from .store.products import CATALOG_CHANNEL
 from .store.reports import unsubscriber
 from .workers.exposition import Exposition
@@ -81,9 +86,7 @@ class App:
     ``routes`` are more of what the console answers; ``place`` is the replica's among workers, where it is one.
     """
 
-    def __init__(
-        self, settings: Settings, routes: Sequence[RouteDef] = (), place: Place | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, routes: Sequence[Route] = (), place: Place | None = None) -> None:
         self.settings = settings
         self._place = place
         self._routes = routes
@@ -218,17 +221,34 @@ class App:
         settings = self.settings
         async with (
             Exposition(self._place, own_metrics) as exposition,
+            _reception(settings) as reception,
             ConsoleServer(
                 console_config(
                     settings, connections, settings.stop_s * _FAREWELL_SHARE, self._place is not None
                 ),
                 hub,
                 exposition.text,
+                reception,
                 _unsubscribe_routes(settings),
                 (readiness(self._health.problems), *self._routes),
             ) as console,
         ):
             yield console
+
+
+@asynccontextmanager
+async def _reception(settings: Settings) -> AsyncIterator[Reception]:
+    """Who is who on the console. Recognising has a connection of its own: signing in must not hold it up."""
+    dsn, lasting = settings.database_url.dsn, lifetimes(settings)
+    asking, signing = Line(dsn, "gate"), Line(dsn, "sign-in")
+    gate = Gate(lambda digests: asking.do(partial(sessions.find, lifetimes=lasting, digests=digests)))
+    cookies = Cookies(Origins(settings.trusted_proxies, settings.console_url))
+    try:
+        yield Reception(gate, Desk(signing, gate, lasting), cookies)
+    finally:
+        await gate.close()
+        asking.close()
+        signing.close()
 
 
 def _source(dsn: str) -> Source:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
+from .access.model import Lifetimes
 from .console.server import ConsoleConfig
 from .ingest.config import IngestConfig
 from .settings import Settings
+
+DAY_S: Final = 86_400.0
 
 
 def _console_hosts(settings: Settings) -> tuple[str, ...]:
@@ -24,6 +28,17 @@ def console_config(settings: Settings, connections: int, close_s: float, is_shar
         connections=connections,
         close_s=close_s,
         reuse_port=is_shared,
+        map_guests=settings.map_guests,
+    )
+
+
+def lifetimes(settings: Settings) -> Lifetimes:
+    """Return how long sessions last."""
+    return Lifetimes(
+        idle_s=settings.session_idle_s,
+        whole_s=settings.session_days * DAY_S,
+        viewer_idle_s=settings.viewer_idle_days * DAY_S,
+        viewer_whole_s=settings.viewer_days * DAY_S,
     )
 
 

@@ -24,6 +24,9 @@ COMMANDS: Final = {
     "alert": "What is watched, and who is told.",
     "report": "Summary mails: who gets which, when; preview and history.",
     "import": "Bring in what an older service has kept: rows of a file become pings.",
+    "user": "Accounts of the console: add, list, change, remove.",
+    "token": "Tokens for programs: add, list, revoke.",
+    "audit": "The audit trail: who has changed what, and who has signed in.",
     "spool": "Pings that wait on disk: look at them, drain what was left.",
     "demo": "Show it all: a server with a database of its own, and a fleet all over the world that calls home.",
     "health": "Ask the server on this machine whether it is ready.",
@@ -46,6 +49,7 @@ and in another terminal, with the CALLHOME_SECRETS_DIR that it prints:
   export CALLHOME_SECRETS_DIR=...
   callhome product add es --name "Example Server"
   callhome ping --product es --version 1.0
+  export CALLHOME_TOKEN=$(callhome token add me --role viewer)
   callhome watch
 
 \b
@@ -53,6 +57,7 @@ With a PostgreSQL of your own:
   export CALLHOME_DATABASE_URL=postgresql://callhome:password@localhost/callhome
   export CALLHOME_SECRET=$(openssl rand -hex 32)    # keep it, never change it
   callhome db upgrade
+  callhome user add NAME --role admin               # who may sign in to the console
   callhome serve
 
 \b

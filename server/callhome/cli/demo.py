@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..app import Addresses
+    from ..demo.entrance import Entrance
     from ..settings import Listen, Settings
 
 # Only the demo's own database, once it has started.
@@ -56,7 +57,7 @@ def demo(rate: float, days: int, pings: int, keep: Path | None, **places: str | 
     """Show it all: a server with a database of its own, and a fleet all over the world that calls home.
 
     Three products, installs in every country that has addresses, weeks of history, and live pings: open the map at the
-    address that it prints. Ctrl-C ends everything.
+    address that it prints, which signs you in. Ctrl-C ends everything.
 
     \b
     Examples:
@@ -130,11 +131,11 @@ class _Screen:
         if self._bar is not None:
             self._bar.stop()
 
-    def ready(self, addresses: Addresses) -> None:
+    def ready(self, addresses: Addresses, entrance: Entrance) -> None:
         """Tell where the map is."""
         click.echo()
-        click.echo(f"  The map:  {addresses.console.url}/map")
-        click.echo(f"  Mailbox:  {addresses.console.url}/demo/mailbox")
+        click.echo(f"  The map:  {entrance.url(addresses.console.url, '/map')}")
+        click.echo(f"  Mailbox:  {entrance.url(addresses.console.url, '/demo/mailbox')}")
         click.echo(f"  Pings:    {addresses.ingest.url}")
         click.echo(f"  Commands: export CALLHOME_SECRETS_DIR={self._secrets}")
         click.echo("            callhome findings list; callhome license list; callhome report history")

@@ -120,7 +120,9 @@ class _Import:
         self._size_bytes = 0 if file == "-" else Path(file).stat().st_size
         self._source = Source(binary, self._mapping.form)
         self._runs = stack.enter_context(Runs(given["work_dir"]))
-        report = given["report"] or Path(f"{_stem(file)}.rejected.{self._mapping.form.format}")
+        report: Path = given["report"] or Path(f"{_stem(file)}.rejected.{self._mapping.form.format}")
+        if report.exists() and file != "-" and report.samefile(file):
+            raise UsageError(f"--report: {report} is the file to import itself")
         self._rejects = stack.enter_context(Rejects(report, self._mapping.form, self._source.header))
         self._plan = self._planned()
 

@@ -32,7 +32,7 @@ def tell(file: str, prepared: Prepared, rejects: Rejects, keys: Mapping[int, str
             click.echo(f"  {printable_lines(str(one))}", err=True)
         more = rejects.count - len(rejects.told)
         said = f"and {more:,} more; " if more else ""
-        click.echo(f"  {said}all rejected records are in {rejects.path}", err=True)
+        click.echo(f"  {said}all rejected records are in {printable_lines(str(rejects.path))}", err=True)
 
 
 def tell_first(converter: Converter, prepared: Prepared) -> None:

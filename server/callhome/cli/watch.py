@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,7 +32,9 @@ BACKOFF_MAX_S: Final = 5.0
 
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _BY_STATUS: Final = {
-    403: "refuses this viewer; something on the way adds a header Origin of another host",
+    401: "wants a token: make one with `callhome token add NAME --role viewer`, and give it in CALLHOME_TOKEN",
+    403: "refuses this viewer: its token's role is none of those who may, or something on the way adds a header "
+    "Origin of another host",
     421: "doesn't know itself by that name: name it in its CALLHOME_CONSOLE_HOSTS, or use its address",
     404: "has no live counters: is --url the address of the console listener (CALLHOME_CONSOLE_LISTEN)?",
     503: "takes no viewer now: it has too many, or is stopping; try again in a moment",
@@ -40,6 +43,12 @@ _BY_STATUS: Final = {
 
 @click.command()
 @click.option("--url", default="http://127.0.0.1:8081", show_default=True, help="The console listener.")
+@click.option(
+    "--token",
+    envvar="CALLHOME_TOKEN",
+    metavar="TOKEN",
+    help="What `callhome token add` printed; other users of this machine can see an option. [CALLHOME_TOKEN]",
+)
 @click.option("--product", metavar="KEY", help="Only this product. [default: all]")
 @click.option(
     "--top",
@@ -50,7 +59,7 @@ _BY_STATUS: Final = {
 )
 @click.option("--once", is_flag=True, help="Show the present numbers and end.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line, for programs.")
-def watch(url: str, product: str | None, top: int, once: bool, as_json: bool) -> None:
+def watch(url: str, token: str | None, product: str | None, top: int, once: bool, as_json: bool) -> None:
     """Follow the live counters, until Ctrl-C.
 
     On a terminal a table that changes in place; elsewhere a line for each change of a product: the time,
@@ -63,15 +72,15 @@ def watch(url: str, product: str | None, top: int, once: bool, as_json: bool) ->
       callhome watch --once                       the numbers of this moment
     """
     choice = Choice(product, top)
-    address = websocket_url(url)
+    place = Place(url, websocket_url(url), checked(token))
     with suppress(KeyboardInterrupt):
         if as_json or not sys.stdout.isatty():
-            asyncio.run(_Follower(url, address, Lines(choice, as_json=as_json), product, once).run())
+            asyncio.run(_Follower(place, Lines(choice, as_json=as_json), product, once).run())
             return
         from rich.live import Live
 
         with Live(auto_refresh=False) as live:
-            asyncio.run(_Follower(url, address, Table(choice, live), product, once).run())
+            asyncio.run(_Follower(place, Table(choice, live), product, once).run())
 
 
 def websocket_url(url: str) -> str:
@@ -86,12 +95,37 @@ def websocket_url(url: str) -> str:
     return f"{_SCHEMES[parts.scheme]}://{parts.netloc}{parts.path.rstrip('/')}/live"
 
 
+def checked(token: str | None) -> str | None:
+    """Return the token, None without one; raises `UsageError` where it can't be one."""
+    from ..access.keys import token_digest
+
+    if token and token_digest(token.strip()) is None:
+        raise UsageError(
+            "CALLHOME_TOKEN is no token (not shown): `callhome token add` prints one, ch_ and 43 more"
+        )
+    return token.strip() if token else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is followed: the console's ``url``, its websocket's ``address``, and the ``token`` that is shown to it."""
+
+    url: str
+    address: str
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the handshake."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+
 class _Follower:
     """Keeps a connection and a `LiveState`, and shows each change in a view."""
 
-    def __init__(self, url: str, address: str, view: View, product: str | None, once: bool) -> None:
-        self._url = url
-        self._address = address
+    def __init__(self, place: Place, view: View, product: str | None, once: bool) -> None:
+        self._place = place
+        self._url = place.url
         self._view = view
         self._product = product
         self._once = once
@@ -123,7 +157,13 @@ class _Follower:
 
     async def _connect(self) -> ClientConnection:
         try:
-            return await connect(self._address, compression=None, max_size=MESSAGE_BYTES, open_timeout=OPEN_S)
+            return await connect(
+                self._place.address,
+                compression=None,
+                max_size=MESSAGE_BYTES,
+                open_timeout=OPEN_S,
+                additional_headers=self._place.headers,
+            )
         except InvalidStatus as error:
             status = error.response.status_code
             said = _BY_STATUS.get(status, f"answers {status}: is it the console of callhome?")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from ..access.model import Access
 from .answers import refusal
+from .routes import PRINCIPAL, Route, get, is_guest
 
 # The one thing a viewer may say takes 19 bytes; the rest is for white space and fields of a later version.
 MESSAGE_BYTES: Final = 1024
@@ -42,10 +45,10 @@ class Push(Protocol):
     def stale_s(self) -> float:
         """For how long the numbers haven't followed the database."""
 
-    def snapshot(self) -> bytes:
-        """All numbers as JSON."""
+    def snapshot(self, *, is_guest: bool) -> bytes:
+        """All numbers as JSON, as a guest may see them or as those who are signed in do."""
 
-    def join(self, transport: asyncio.Transport) -> None:
+    def join(self, transport: asyncio.Transport, *, is_guest: bool) -> None:
         """Begin to write to a viewer."""
 
     def leave(self, transport: asyncio.Transport) -> None:
@@ -61,11 +64,14 @@ class LiveRoutes:
     def __init__(self, hub: Push) -> None:
         self._hub = hub
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
+        # What those have shown who are signed in; a guest has shown nothing.
+        self._shown: dict[web.WebSocketResponse, bytes] = {}
+        self._parting: set[asyncio.Task[bool]] = set()
         self._closed = False
 
-    def table(self) -> list[web.RouteDef]:
-        """The routes, for ``add_routes``."""
-        return [web.get("/api/v1/live", self.snapshot), web.get("/live", self.follow)]
+    def table(self) -> list[Route]:
+        """The routes."""
+        return [get("/api/v1/live", self.snapshot, Access.GUEST), get("/live", self.follow, Access.GUEST)]
 
     async def snapshot(self, request: web.Request) -> web.Response:
         """The snapshot message as JSON, 304 where the client has it. Cancelling it changes nothing."""
@@ -77,7 +83,8 @@ class LiveRoutes:
         if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
             response = web.Response(status=304, headers=headers)
         else:
-            response = web.Response(body=hub.snapshot(), content_type="application/json", headers=headers)
+            body = hub.snapshot(is_guest=is_guest(request))
+            response = web.Response(body=body, content_type="application/json", headers=headers)
         response.etag = etag
         return response
 
@@ -89,15 +96,18 @@ class LiveRoutes:
         if refused := self._refused(request, ws):
             return refused
         self._sockets[ws] = transport = None
+        if who := request.get(PRINCIPAL):
+            self._shown[ws] = who.digest
         try:
             await ws.prepare(request)
             transport = request.transport
             if transport is not None and not self._closed:
                 self._sockets[ws] = transport
-                self._hub.join(transport)
+                self._hub.join(transport, is_guest=is_guest(request))
                 await self._listen(ws, transport)
         finally:
             del self._sockets[ws]
+            self._shown.pop(ws, None)
             if transport is not None:
                 self._hub.leave(transport)
                 if ws.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE):
@@ -116,6 +126,20 @@ class LiveRoutes:
             reason = "stopping" if self._closed else "too_many_viewers"
             return refusal(503, reason, "no viewer can join now", retry_after_s=RETRY_AFTER_S)
         return None
+
+    def shown(self) -> set[bytes]:
+        """Return what those have shown who are signed in and follow."""
+        return set(self._shown.values())
+
+    def part_from(self, ended: Collection[bytes]) -> None:
+        """Part with 1008 from those who have shown that; who doesn't answer is cut after `CLOSE_S`."""
+        for ws in [ws for ws, shown in self._shown.items() if shown in ended]:
+            del self._shown[ws]
+            if transport := self._sockets[ws]:
+                self._hub.leave(transport)
+            task = asyncio.create_task(ws.close(code=WSCloseCode.POLICY_VIOLATION))
+            self._parting.add(task)
+            task.add_done_callback(self._parting.discard)
 
     async def close(self, deadline_s: float) -> None:
         """Part from all viewers with 1001, and cut who hasn't answered in ``deadline_s``; again is harmless.

@@ -12,6 +12,9 @@ from typing import Final
 
 from aiohttp import web
 
+from ..access.model import Access
+from .routes import Route, get
+
 FOLDER: Final = Path(__file__).with_name("pages")
 # Everything of the page itself, the websocket and the snapshot; nothing inline, nothing of any other host, no frame.
 PAGE_POLICY: Final = (
@@ -73,12 +76,12 @@ class PageRoutes:
     def __init__(self, folder: Path = FOLDER) -> None:
         self._files = read(folder)
 
-    def table(self) -> list[web.RouteDef]:
-        """The routes, for ``add_routes``."""
+    def table(self) -> list[Route]:
+        """The routes; what is in assets and notice is in every package of callhome."""
         return [
-            web.get("/map", self.map),
-            web.get("/assets/{name}", self.asset),
-            web.get("/NOTICE.txt", self.notice),
+            get("/map", self.map, Access.GUEST),
+            get("/assets/{name}", self.asset, Access.OPEN),
+            get("/NOTICE.txt", self.notice, Access.OPEN),
         ]
 
     async def map(self, request: web.Request) -> web.Response:

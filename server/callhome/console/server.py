@@ -9,21 +9,27 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from ..access.gate import Gate
+from ..access.model import Access
 from .answers import add_headers, api_errors
+from .cookies import Cookies
+from .guard import Rules, guard
 from .hosts import only_hosts
 from .live import LiveRoutes, Push
 from .pages import PageRoutes
+from .recheck import Recheck
+from .routes import Route, add, get
+from .signin import BODY_BYTES, ENTRANCE, Desk, SignIn
 from .unsubscribe import UnsubscribeRoutes
 from .visitor import Visitors, VisitorSite, heard
 
-# Requests here have no body that anybody reads.
-BODY_BYTES: Final = 1024
 _INDEX: Final = """\
 callhome console
 
 /map             the map on the wall
 /live            websocket: the live counters, a snapshot and then every change
 /api/v1/live     the same snapshot as JSON
+/account         who is signed in, and a button to sign out
 /metrics         for Prometheus
 /unsubscribe     where links in summary mails lead
 /livez           200 while this process answers
@@ -49,13 +55,24 @@ class ConsoleConfig:
     header_s: float = 10.0
     # For several processes on one port, the kernel spreading new connections over them.
     reuse_port: bool = False
+    # Whether the map and its numbers are for those as well who have no account.
+    map_guests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Who tells who somebody is, who signs people in, and how cookies are read and written."""
+
+    gate: Gate
+    desk: Desk
+    cookies: Cookies
 
 
 class ConsoleServer:
     """Async context manager that listens while entered; `port` tells where.
 
     ``metrics`` returns the text that ``/metrics`` answers; ``unsubscribe`` is where recipients of mails unsubscribe,
-    ``routes`` are those of whoever runs it, such as the demo.
+    ``routes`` are those of whoever runs it, such as the demo. Its ``reception`` is closed by whoever made it.
     """
 
     def __init__(
@@ -63,12 +80,16 @@ class ConsoleServer:
         config: ConsoleConfig,
         hub: Push,
         metrics: Callable[[], Awaitable[bytes]],
+        reception: Reception,
         unsubscribe: UnsubscribeRoutes | None = None,
-        routes: Sequence[web.RouteDef] = (),
+        routes: Sequence[Route] = (),
     ) -> None:
         self._config = config
         self._metrics = metrics
+        self._reception = reception
         self._live = LiveRoutes(hub)
+        self._recheck = Recheck(reception.gate, self._live)
+        self._sign_in = SignIn(reception.desk, reception.cookies)
         self._pages = PageRoutes()
         self._unsubscribe = unsubscribe
         self._routes = routes
@@ -94,18 +115,11 @@ class ConsoleServer:
         return self._config.connections
 
     async def __aenter__(self) -> Self:
-        """Start listening; raises ``OSError``. Cancelling it leaves nothing behind."""
-        config = self._config
-        middlewares = [heard, only_hosts((*config.hosts, config.host)), api_errors]
-        app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES)
-        app.add_routes([*self._live.table(), *self._pages.table()])
-        if self._unsubscribe is not None:
-            app.add_routes(self._unsubscribe.table())
-        app.add_routes(self._routes)
-        app.add_routes([web.get("/", _index), web.get("/livez", _livez)])
-        app.add_routes([web.get("/metrics", self._get_metrics)])
-        app.on_response_prepare.append(add_headers)
-        app.on_shutdown.append(self._part)
+        """Start listening; raises ``OSError``, and ``ValueError`` where it isn't said who may use a route.
+
+        Cancelling it leaves nothing behind.
+        """
+        config, app = self._config, self._application()
         runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=config.close_s)
         try:
             await runner.setup()
@@ -122,12 +136,39 @@ class ConsoleServer:
             await runner.cleanup()
             raise
         self._runner = runner
+        await self._recheck.__aenter__()
         return self
+
+    def table(self) -> list[Route]:
+        """Every route, with who may use it."""
+        return [
+            *(*self._live.table(), *self._pages.table(), *self._sign_in.table()),
+            *(self._unsubscribe.table() if self._unsubscribe is not None else ()),
+            *self._routes,
+            get("/", _index, Access.VIEWER),
+            get("/livez", _livez, Access.OPEN),
+            # Prometheus has no account here, and a network that keeps it from others is asked for anyway.
+            get("/metrics", self._get_metrics, Access.OPEN),
+        ]
+
+    def _application(self) -> web.Application:
+        config, reception = self._config, self._reception
+        app = web.Application(client_max_size=BODY_BYTES)
+        accesses = add(app, self.table())
+        rules = Rules(reception.gate, reception.cookies, config.map_guests)
+        app.middlewares.extend(
+            [heard, only_hosts((*config.hosts, config.host)), api_errors, guard(accesses, rules)]
+        )
+        app[ENTRANCE] = self._sign_in
+        app.on_response_prepare.append(add_headers)
+        app.on_shutdown.append(self._part)
+        return app
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening, part from the viewers, within 2 x ``config.close_s``. Cancelling it cuts them short."""
+        await self._recheck.__aexit__()
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from ..access.model import Access
 from ..errors import CallhomeError
+from .routes import Route, get, post
 
 PATH: Final = "/unsubscribe"
 _STYLE: Final = (
@@ -72,9 +74,9 @@ class UnsubscribeRoutes:
         self._read = read
         self._unsubscribe = unsubscribe
 
-    def table(self) -> list[web.RouteDef]:
-        """The routes, for ``add_routes``."""
-        return [web.get(PATH, self.page), web.post(PATH, self.post)]
+    def table(self) -> list[Route]:
+        """The routes; recipients of mails have no account."""
+        return [get(PATH, self.page, Access.OPEN), post(PATH, self.post, Access.OPEN)]
 
     async def page(self, request: web.Request) -> web.Response:
         """The page with the button. Cancelling it changes nothing."""

@@ -7,6 +7,8 @@ from typing import Final
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..access.model import Access
+from ..console.routes import Route, get
 from .mailbox import Mail, Mailbox
 
 PATH: Final = "/demo/mailbox"
@@ -30,14 +32,15 @@ class MailboxPage:
         loader = PackageLoader("callhome.demo", "pages")
         self._pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
-    def table(self) -> list[web.RouteDef]:
-        """The routes."""
+    def table(self) -> list[Route]:
+        """The routes; there are customers' names in the mails."""
+        number = f"{PATH}/{{number:\\d{{1,9}}}}"
         return [
-            web.get(PATH, self.newest),
-            web.get(f"{PATH}/style.css", self.style),
-            web.get(f"{PATH}/{{number:\\d{{1,9}}}}", self.one),
-            web.get(f"{PATH}/{{number:\\d{{1,9}}}}/html", self.html),
-            web.get(f"{PATH}/{{number:\\d{{1,9}}}}/files/{{place:\\d{{1,4}}}}", self.file),
+            get(PATH, self.newest, Access.ANALYST),
+            get(f"{PATH}/style.css", self.style, Access.ANALYST),
+            get(number, self.one, Access.ANALYST),
+            get(f"{number}/html", self.html, Access.ANALYST),
+            get(f"{number}/files/{{place:\\d{{1,4}}}}", self.file, Access.ANALYST),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:

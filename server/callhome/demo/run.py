@@ -24,7 +24,8 @@ from ..errors import CallhomeError
 from ..metrics import Tally
 from ..settings import DatabaseUrl, Settings, SmtpUrl
 from ..store.connection import Connection, connect
-from . import vendor
+from . import entrance, vendor
+from .entrance import Entrance
 from .fleet import Orders, installs_of
 from .mailbox import Mailbox
 from .mailbox_page import MailboxPage
@@ -53,8 +54,8 @@ class Plan:
 class Listener(Protocol):
     """Whoever is told how it goes."""
 
-    def ready(self, addresses: Addresses) -> None:
-        """The server answers there."""
+    def ready(self, addresses: Addresses, entrance: Entrance) -> None:
+        """The server answers there, and signs in who comes by the entrance."""
 
     def counted(self, pings: int, expected: int) -> None:
         """So many pings of the past are counted, of those expected."""
@@ -92,10 +93,13 @@ async def run(plan: Plan, settings: Settings, place: Place, told: Listener) -> N
 
 
 async def _run(plan: Plan, settings: Settings, mailbox: Mailbox, told: Listener) -> None:
-    async with App(settings, MailboxPage(mailbox).table()) as app:
+    way_in = Entrance()
+    async with App(settings, [*MailboxPage(mailbox).table(), *way_in.table()]) as app:
         stop = stop_signal()
         settle()
-        told.ready(app.addresses)
+        async with _connected(settings) as connection:
+            await entrance.register(connection)
+        told.ready(app.addresses, way_in)
         story = _Story.of(plan)
         orders = story.orders(plan, app.addresses)
         await _register(settings, orders)

@@ -41,7 +41,7 @@ class Plan:
     mapping: str
     file_name: str
     columns: tuple[str, ...]
-    secret: bytes
+    secret: bytes = field(repr=False)
     product_ids: tuple[tuple[str, int], ...]
     geo_database: Path | None
     span: Span

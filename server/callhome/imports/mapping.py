@@ -107,7 +107,7 @@ def _form(table: Mapping[str, Any], name: str) -> FileForm:
         raise BadMapping(f"file.format: expected {' or '.join(FORMATS)}, got {form.format!r}")
     try:
         "".encode(form.encoding)
-    except LookupError:
+    except (LookupError, UnicodeError, ValueError):  # such as "undefined", or a name with a NUL
         raise BadMapping(
             f"file.encoding: expected one that Python knows, such as latin-1, got {form.encoding!r}"
         ) from None

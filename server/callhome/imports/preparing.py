@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import UsageError
+from ..pseudonyms import keyed
 from .converting import Converted, Plan, Reach, converting
 from .mapping import FileMapping
 from .reading import Block, Source
+from .records import IMPORT
 from .rejects import Rejected, Rejects, quoted
 from .sorting import Runs
 
@@ -84,7 +86,9 @@ def prepare(
             prepared.first = prepared.first or block.split().records[:_SHOWN]
             _reject(block, converted, mapping, rejects)
             tell(source.read_bytes)
-    told = (source.digest, mapping.canonical.encode(), repr(plan.span[:2]).encode())
+    # Under another secret no row would be known again.
+    secret = keyed(plan.secret, IMPORT)(b"")
+    told = (source.digest, mapping.canonical.encode(), repr(plan.span[:2]).encode(), secret)
     prepared.fingerprint = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in told)).digest()
     return prepared
 

@@ -23,6 +23,8 @@ BLOCK_RECORDS: Final = 10_000
 # A cell longer than a whole ping is none of ours: most likely a quote is missing. It costs the lines up to there.
 _CELL_CHARACTERS: Final = MAX_BYTES
 _LINE_BYTES: Final = 1 << 20
+# And no line of CSV needs more: a file without line ends would be one that no memory holds.
+_LINE_CHARACTERS: Final = 1 << 20
 _READ_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 
@@ -73,7 +75,8 @@ class Source:
         self._text = io.TextIOWrapper(
             self._bytes, _with_mark(form.encoding), errors="surrogateescape", newline=""
         )
-        self._csv = _csv(self._text, form)
+        self._lines = self._bounded()
+        self._csv = _csv(self._lines, form)
         self.header = form.columns
         if form.format == "csv" and not self.header:
             with _whole_file():
@@ -96,15 +99,25 @@ class Source:
         with _whole_file(), _cells_bounded():
             yield from (self._csv_blocks() if self._form.format == "csv" else self._json_blocks())
 
+    def _bounded(self) -> Iterator[str]:
+        number = 0
+        while line := self._text.readline(_LINE_CHARACTERS):
+            number += 1
+            if len(line) == _LINE_CHARACTERS and line[-1] not in "\r\n":
+                raise UnreadableFile(
+                    f"line {number:,} is longer than {_LINE_CHARACTERS:,} characters: expected CSV in lines"
+                )
+            yield line
+
     def _csv_blocks(self) -> Iterator[Block]:
         before, form = self._csv.line_num, self._form
-        while lines := list(islice(self._text, BLOCK_RECORDS)):
+        while lines := list(islice(self._lines, BLOCK_RECORDS)):
             text = "".join(lines)
             if not form.quote or form.quote not in text:
                 yield Block(text=text, before=before, form=form)
                 before += len(lines)
             else:  # a record may have many lines, also such as lie behind these
-                reader = _csv(chain(lines, self._text), form)
+                reader = _csv(chain(lines, self._lines), form)
                 yield from _csv_blocks(reader, before, len(lines), BLOCK_RECORDS)
                 before += reader.line_num
 

@@ -34,7 +34,7 @@ _ADDRESSES: Final = 65_536
 _RANDOM_BITS: Final = (1 << 80) - 1 ^ VERSION_BITS
 # As `ingest.geo.UNKNOWN`.
 UNKNOWN: Final = "ZZ"
-_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+_COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,40}")
 
 
@@ -247,9 +247,10 @@ class Converter:
         if self._has_extra:
             names = [name for name in sent if name.startswith(EXTRA)]
             sent["extra"] = {name[len(EXTRA) :]: sent.pop(name) for name in names} or None
-        if country and not (isinstance(country, str) and _COUNTRY.fullmatch(country := country.upper())):
+        if country and not (isinstance(country, str) and _COUNTRY.fullmatch(country)):
             column = self._mapping.fields.get("country", "")
             raise BadRow(column, country, "expected a country of two letters (ISO 3166-1)")
+        country = country.upper()
         if not address:
             return country, country or UNKNOWN, ""
         located = self._locate(address) if isinstance(address, str) else None

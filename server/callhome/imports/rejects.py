@@ -6,6 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -107,12 +108,13 @@ class Rejects:
         except orjson.JSONDecodeError:
             found = None
         if isinstance(found, dict):
-            return orjson.dumps(found | why).decode() + "\n"
+            with suppress(orjson.JSONEncodeError):  # it reads what is nested 1,024 deep, and writes 254
+                return orjson.dumps(found | why).decode() + "\n"
         return orjson.dumps({"rejected": line.encode("utf-8", "replace").decode()} | why).decode() + "\n"
 
 
 def _private(path: str, flags: int) -> int:
-    fd = os.open(path, flags, 0o600)
+    fd = os.open(path, flags | os.O_NOFOLLOW, 0o600)  # what a link leads to is another's
     os.fchmod(fd, 0o600)  # also of a file that was there
     return fd
 

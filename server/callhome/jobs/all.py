@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from ..listeners import lifetimes
 from ..persistent import Persistent
 from ..reports.mailing import Mailing
 from ..reports.smtp import Sender
 from ..settings import Settings
+from .access import AccessJob
 from .alerts import AlertJob
 from .courier import Courier
 from .licenses import LicenseJob
@@ -53,9 +55,14 @@ async def jobs(
         licenses = await stack.enter_async_context(
             LicenseJob(dsn, retention_days=settings.retention_days, is_crowded=is_crowded)
         )
+        access = await stack.enter_async_context(
+            AccessJob(dsn, audit_days=settings.audit_days, lifetimes=lifetimes(settings))
+        )
         couriers = [*mails.couriers, *alerts.couriers]
         messages = [courier.session for courier in alerts.couriers]
-        yield Running([*mails.sessions, alerts.session, *messages, licenses.session], couriers)
+        yield Running(
+            [*mails.sessions, alerts.session, *messages, licenses.session, access.session], couriers
+        )
 
 
 def _sender(settings: Settings) -> Sender | None:

@@ -88,7 +88,7 @@ class LicenseJob:
             ended_s = time.monotonic()
             if not more:
                 caught_up_s = ended_s
-            await asyncio.sleep(max(_PAUSE_S, _PAUSE_SHARE * (ended_s - begun_s)))
+            await asyncio.sleep(max(_PAUSE_S, min(_CROWDED_S, _PAUSE_SHARE * (ended_s - begun_s))))
 
     async def _step(self, connection: Connection) -> bool:
         """Do a share of the work; return whether licenses are left to count."""

@@ -106,10 +106,10 @@ class Hub:
         if (known is None) != (since_s is None) and self._viewers:
             self._send_alive()
 
-    def join(self, transport: asyncio.Transport) -> None:
+    def join(self, transport: asyncio.Transport, *, is_guest: bool = False) -> None:
         """Let a connection in: it gets the snapshot first and then every change after it.
 
-        ``transport`` must carry plain websocket frames, nothing compressed.
+        ``transport`` must carry plain websocket frames, nothing compressed. Guests see what all others do.
         """
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -144,8 +144,11 @@ class Hub:
         viewer.request = asyncio.get_running_loop().call_later(wait_s, self._send_snapshot, viewer)
         return None
 
-    def snapshot(self) -> bytes:
-        """The present snapshot message, encoded once a ``seq``; later rows come with the next change."""
+    def snapshot(self, *, is_guest: bool = False) -> bytes:
+        """The present snapshot message, encoded once a ``seq``; later rows come with the next change.
+
+        Guests see what all others do.
+        """
         if self._snapshot is None:
             self.encoded_total += 1
             self._snapshot = encode_snapshot(self._stamp(), self.counters)

@@ -40,7 +40,7 @@ _MIB: Final = 2**20
 def markdown() -> str:
     """``docs/settings.md``, from the table."""
     others = "\n".join(f"- `{name}`: {meaning}" for name, meaning in sorted(OTHER_VARIABLES.items()))
-    places = f"\nThree more variables say where to look:\n\n{others}\n"
+    places = f"\nMore variables, which are no settings:\n\n{others}\n"
     return _INTRO + places + "".join(_section(row) for row in TABLE.values())
 
 

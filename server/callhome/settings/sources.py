@@ -21,6 +21,7 @@ OTHER_VARIABLES: Final = {
     "CALLHOME_CONFIG": "the TOML file with settings, as `--config`",
     "CALLHOME_SECRETS_DIR": f"the secrets folder, a file each (default: {SECRETS_FOLDER}, if it exists)",
     "CALLHOME_DISABLE": "read by `callhome.client` in the programs that ping: they don't",
+    "CALLHOME_TOKEN": "the API token that `callhome watch` shows to the server",
     "CALLHOME_PG_BIN": "the folder of PostgreSQL's programs, for `callhome serve --embedded`",
 }
 # Kubernetes tells every pod of every Service in its namespace; one named callhome is no mistake of a setting.

@@ -304,6 +304,48 @@ class Settings(SecretSettings):
         "The console's address as people open it: links in mails and alerts lead there, and unsubscribing does. "
         "Without it, mails have neither.",
     )
+    map_guests: bool = _setting(
+        False,
+        "true or false",
+        "Show the map and its numbers to those as well who are not signed in: everybody who reaches the console.",
+        "No: how many installs there are, and where, is nobody else's business before somebody says so.",
+    )
+    session_idle_s: Whole = _number(
+        43_200,
+        (60, 30 * 86_400),
+        "seconds",
+        "How long an analyst or admin stays signed in without doing anything.",
+        "Twelve hours: a working day, and no night.",
+    )
+    session_days: Whole = _number(
+        30,
+        (1, 400),
+        "days",
+        "How long an analyst or admin stays signed in at most; then the password is asked for again.",
+        "NIST SP 800-63B-4 (2.1.3) has 30 days for what needs one factor.",
+    )
+    viewer_idle_days: Whole = _number(
+        60,
+        (1, 400),
+        "days",
+        "How long a viewer stays signed in without a look at anything. An open map is a look.",
+        "A screen in a hall that is closed for the summer is still signed in afterwards.",
+    )
+    viewer_days: Whole = _number(
+        400,
+        (1, 400),
+        "days",
+        "How long a viewer stays signed in at most.",
+        "Browsers keep no cookie for longer (RFC 6265bis): once a year somebody signs the screen in again.",
+    )
+    audit_days: Whole = _number(
+        400,
+        (30, 36_500),
+        "days",
+        "How long the audit trail is kept: who has changed what on the console and by commands, and who has signed in.",
+        "13 months, as pings: what is found in a yearly review can be followed up. Names of people are in it, so it is "
+        "not kept for ever.",
+    )
     smtp_url: Smtp | None = _setting(
         None,
         "smtps://, smtp+starttls:// or smtp://, then [USER:PASSWORD@]HOST[:PORT]",

@@ -31,11 +31,11 @@ _SESSION: Final = (
     # A client whose machine or network is gone is noticed after a minute, with its locks; Linux alone takes two hours.
     *(("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")),
     ("idle_in_transaction_session_timeout", "60000"),  # a session left behind must not hold locks for ever
-    # Of Citus; elsewhere they are names without a meaning. With the first on, it asks of each row of the catalog whether it is
-    # a shard: what asyncpg looks up about types took 10 s.
+    # Of Citus; elsewhere names without a meaning. With the first on, it asks of each row of the catalog whether
+    # it is a shard: what asyncpg looks up about types took 10 s.
     ("citus.override_table_visibility", "off"),
-    # One connection to each worker in a transaction that writes. Its default is one for each shard, and each is one more
-    # to prepare at COMMIT: a batch of ten pings took ten times as long.
+    # One connection to each worker in a transaction that writes. Its default is one for each shard, and each is one
+    # more to prepare at COMMIT: a batch of ten pings took ten times as long.
     ("citus.multi_shard_modify_mode", "sequential"),
 )
 
