@@ -75,7 +75,7 @@ async def test_a_session_that_the_server_ended_is_away(database: str) -> None:
     desk = Desk()
     async with connected(database) as first, connected(database) as second, connected(database) as killer:
         with desk.open(first):
-            await killer.execute("SELECT pg_terminate_backend($1)", first.get_server_pid())
+            await killer.execute("SELECT pg_terminate_backend($1::integer)", first.get_server_pid())
             async with asyncio.timeout(20):
                 while not first.is_closed():
                     with suppress(Away):

@@ -146,7 +146,7 @@ async def test_a_cut_is_borne_however_long_it_has_waited(
     monkeypatch.setattr(storing, "PATIENCE_S", 1.0)
     async with crowded(database) as (server, task):
         await asyncio.sleep(1.2)  # longer than its patience
-        await server.execute("SELECT pg_terminate_backend($1)", await storing_session(server))
+        await server.execute("SELECT pg_terminate_backend($1::integer)", await storing_session(server))
         await until(lambda: waits(server))
         assert not task.done()
 
@@ -159,7 +159,7 @@ async def test_its_own_lock_of_before_is_waited_for(database: str) -> None:
         holder = await asyncpg.connect(database)
         locking = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1)", imports.IMPORT_LOCK))
         await until(lambda: is_waited_for(server))
-        await server.execute("SELECT pg_terminate_backend($1)", session)
+        await server.execute("SELECT pg_terminate_backend($1::integer)", session)
         await locking
 
         async def has_tried_twice() -> bool:

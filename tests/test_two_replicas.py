@@ -74,7 +74,7 @@ async def test_replicas_stay_equal_while_a_listener_is_cut(database: str) -> Non
             for _ in range(CUTS):
                 (victim,) = await listeners(connection) - {spared}
                 seen.add(victim)
-                await connection.execute("SELECT pg_terminate_backend($1)", victim)
+                await connection.execute("SELECT pg_terminate_backend($1::integer)", victim)
                 await load.has(100)
                 await until(lambda: both_listen(connection))
         assert len(seen) == CUTS + 1, "a listener was not restored as another session"

@@ -162,7 +162,7 @@ async def test_live_counters_agree_in_all_workers(database: str) -> None:
         async with load.under():
             await until(both_listen)
             victim = min(await listeners(connection))
-            await connection.execute("SELECT pg_terminate_backend($1)", victim)
+            await connection.execute("SELECT pg_terminate_backend($1::integer)", victim)
             await load.has(200)
             await until(both_listen)
         assert victim not in await listeners(connection)
