@@ -46,20 +46,22 @@ async def test_an_upgrade_makes_those_of_another_version_anew(cluster: citus.Clu
 
 @pytest.mark.citus
 async def test_a_batch_waits_for_all_of_its_pings(cluster: citus.Cluster) -> None:
-    """A batch of which the workers don't show all pings yet stays in the queue, and others are folded."""
+    """A batch of which the workers don't show all pings yet stays in the queue, and holds up no other."""
     async with cluster.database() as dsn:
         connection, writer = await asyncpg.connect(dsn), BatchWriter(dsn)
         await connection.execute("INSERT INTO product (key, name) VALUES ('es', 'ES')")
         await writer.write([bytes(Row(install=n)) for n in range(8)])
-        await connection.execute(
-            "UPDATE batch SET received = received + 1"
-        )  # as if one were not committed yet
+        # As if so many were not committed yet that the batch alone is more than a fold takes.
+        await connection.execute("UPDATE batch SET received = received + $1", rollup.FOLD_PINGS)
         await writer.write([bytes(Row(install=n)) for n in range(5)])
         await rollup.prepare(connection)
         folded = await rollup.fold(connection)
         assert folded is not None
         assert (folded.pings, folded.batches) == (5, 1)
-        await connection.execute("UPDATE batch SET received = received - 1")
+        folded = await rollup.fold(connection)
+        assert folded is not None
+        assert (folded.pings, folded.batches, folded.more) == (0, 0, True)
+        await connection.execute("UPDATE batch SET received = received - $1", rollup.FOLD_PINGS)
         folded = await rollup.fold(connection)
         assert folded is not None
         assert folded.pings == 8

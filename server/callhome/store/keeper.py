@@ -159,8 +159,10 @@ class Keeper:
             self._tally.folded += folded.pings
             self._tally.fold_s += time.monotonic() - begun_s
             self._tally.folded_s = time.time()
-        behind = folded is not None and folded.more
-        oldest = await rollup.oldest_batch(connection) if behind or folded is None else None
+        left = folded is None or folded.more
+        # Where a fold took nothing though something waits, that is not all there yet: the next look is soon enough.
+        behind = folded is not None and folded.more and folded.batches > 0
+        oldest = await rollup.oldest_batch(connection) if left else None
         self._tally.folded_until_s = begun_unix_s if oldest is None else id_ms(oldest.bytes) / 1000
         if oldest is None:
             self._tally.unfolded_batches = self._tally.unfolded_pings = 0

@@ -76,16 +76,12 @@ async def fold(connection: Connection) -> Folded | None:
             "SELECT id, first_id, last_id, received - duplicates AS stored FROM batch ORDER BY id LIMIT $1",
             FOLD_BATCHES,
         )
-        pings, claimed = 0, list[asyncpg.Record]()
-        for row in queue:
-            if claimed and pings + row["stored"] > FOLD_PINGS:
-                break
-            pings += row["stored"]
-            claimed.append(row)
-        distributed = bool(pings) and await scratch.is_distributed(connection)
+        claimed = _share(queue)
+        distributed = bool(claimed) and await scratch.is_distributed(connection)
         if distributed:
-            claimed = await _arrived(connection, claimed)
-            pings = sum(row["stored"] for row in claimed)
+            # All of the queue is looked at only where what stands first has not arrived: it must not hold up the rest.
+            claimed = await _arrived(connection, claimed) or _share(await _arrived(connection, queue))
+        pings = sum(row["stored"] for row in claimed)
         if pings:
             await _fold_pings(connection, claimed, distributed)
         if claimed:
@@ -93,6 +89,17 @@ async def fold(connection: Connection) -> Folded | None:
                 "DELETE FROM batch WHERE id = ANY ($1::uuid[])", [row["id"] for row in claimed]
             )
     return Folded(pings, len(claimed), more=len(claimed) < len(queue) or len(queue) == FOLD_BATCHES)
+
+
+def _share(batches: list[asyncpg.Record]) -> list[asyncpg.Record]:
+    """The first of the batches, as many as one fold takes."""
+    pings, share = 0, list[asyncpg.Record]()
+    for row in batches:
+        if share and pings + row["stored"] > FOLD_PINGS:
+            break
+        pings += row["stored"]
+        share.append(row)
+    return share
 
 
 async def _arrived(connection: Connection, batches: list[asyncpg.Record]) -> list[asyncpg.Record]:
