@@ -31,9 +31,9 @@ from .ingest.geo import Countries
 from .ingest.server import TURNED_AWAY, IngestServer
 from .jobs.all import jobs
 from .listeners import console_config, ingest_config, lifetimes
+from .live.audiences import Audiences
 from .live.counters import Counters
 from .live.feed import Feed, Source
-from .live.push import Hub
 from .looplag import LoopLag
 from .measuring import Measuring
 from .metrics import Tally
@@ -168,7 +168,7 @@ class App:
         self._health = Health(durability.spool, settings.spool_bytes, settings.spool_disk_percent)
         await durability.prepare()
         counters = Counters()
-        hub = Hub(counters, viewers_max=settings.viewers)
+        hub = Audiences(counters, viewers_max=settings.viewers, floor=settings.map_floor)
         stack.callback(hub.close)
         catalog = Catalog(dsn, durability.cache)
         advisor = Advisor(catalog.product_ids, settings.next_s, time.time())
@@ -203,7 +203,7 @@ class App:
 
     @asynccontextmanager
     async def _tasks(
-        self, durability: Durability, hub: Hub, catalog: Catalog, keeper: Keeper, feed: Feed
+        self, durability: Durability, hub: Audiences, catalog: Catalog, keeper: Keeper, feed: Feed
     ) -> AsyncIterator[Measuring]:
         async with (
             jobs(self.settings, stop_s=self._mail_s, is_crowded=lambda: keeper.is_crowded) as running,
@@ -216,7 +216,7 @@ class App:
 
     @asynccontextmanager
     async def _console(
-        self, hub: Hub, connections: int, own_metrics: Callable[[], bytes]
+        self, hub: Audiences, connections: int, own_metrics: Callable[[], bytes]
     ) -> AsyncIterator[ConsoleServer]:
         settings = self.settings
         async with (

@@ -12,7 +12,7 @@ from .health import Health
 from .ingest.reasons import Reason
 from .ingest.server import IngestServer
 from .jobs.courier import Courier
-from .live.push import Hub
+from .live.audiences import Audiences
 from .metrics import Connections, Tally, Task
 from .persistent import Persistent
 
@@ -24,7 +24,7 @@ class Measuring:
     tally: Tally
     health: Health
     durability: Durability
-    hub: Hub
+    hub: Audiences
     products: Mapping[str, int]
     sessions: Sequence[Persistent]
     couriers: Sequence[Courier]

@@ -34,16 +34,11 @@ class Push(Protocol):
         """Whether there are numbers at all."""
 
     @property
-    def epoch(self) -> str:
-        """Which process this is."""
-
-    @property
-    def seq(self) -> int:
-        """The number of its newest change."""
-
-    @property
     def stale_s(self) -> float:
         """For how long the numbers haven't followed the database."""
+
+    def version(self, *, is_guest: bool) -> str:
+        """A name of what `snapshot` would return."""
 
     def snapshot(self, *, is_guest: bool) -> bytes:
         """All numbers as JSON, as a guest may see them or as those who are signed in do."""
@@ -78,7 +73,7 @@ class LiveRoutes:
         hub = self._hub
         if not hub.ready:
             return refusal(503, "not_ready", "nothing was read from the database yet", retry_after_s=1)
-        etag = f"{hub.epoch}-{hub.seq}"
+        etag = hub.version(is_guest=is_guest(request))
         headers = {"Cache-Control": "no-cache", "Callhome-Stale-S": f"{hub.stale_s:.1f}"}
         if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
             response = web.Response(status=304, headers=headers)

@@ -15,7 +15,7 @@ import datetime as dt
 import secrets
 import socket
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from .counters import Counters, Dirty
 from .wire import Stamp, encode_alive, encode_change, encode_snapshot, is_snapshot_request, text_frame
@@ -34,6 +34,38 @@ STALL_S: Final = 8.0
 RESNAPSHOT_S: Final = 1.0
 # Requests made while one is waiting: an honest client makes none, a flood costs us their parsing.
 IMPATIENCE_MAX: Final = 20
+
+
+class View(Protocol):
+    """What an audience sees of the counters, as messages."""
+
+    def update(self, dirty: Dirty) -> Dirty:
+        """Follow the counters in ``dirty`` rows; return what of it the audience sees change."""
+
+    def snapshot(self, stamp: Stamp) -> bytes:
+        """All that it sees."""
+
+    def change(self, stamp: Stamp, seen: Dirty) -> bytes:
+        """What `update` has returned."""
+
+
+class FullView:
+    """The counters as they are."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def update(self, dirty: Dirty) -> Dirty:
+        """Everything is seen."""
+        return dirty
+
+    def snapshot(self, stamp: Stamp) -> bytes:
+        """All counters."""
+        return encode_snapshot(stamp, self._counters)
+
+    def change(self, stamp: Stamp, seen: Dirty) -> bytes:
+        """The rows that changed."""
+        return encode_change(stamp, self._counters, seen)
 
 
 class _Viewer:
@@ -58,12 +90,13 @@ class _Viewer:
 class Hub:
     """Pushes what changes in ``counters`` to those who joined; it only reads ``counters``.
 
-    ``epoch`` names this process, ``seq`` numbers its changes. All methods return at once and belong
+    All see the same: ``view``, if that isn't everything. ``epoch`` names this process, ``seq`` numbers its changes. All methods return at once and belong
     to the event loop's thread. The ``*_total`` figures only grow; read them as metrics.
     """
 
-    def __init__(self, counters: Counters, *, viewers_max: int) -> None:
+    def __init__(self, counters: Counters, *, viewers_max: int, view: View | None = None) -> None:
         self.counters = counters
+        self._view = view or FullView(counters)
         self.viewers_max = viewers_max
         self.epoch = secrets.token_hex(8)
         self.seq = 0
@@ -78,6 +111,9 @@ class Hub:
         self._stale_since_s: float | None = None
         self._snapshot: bytes | None = None
         self._snapshot_frame = b""
+
+    def __contains__(self, transport: object) -> bool:
+        return transport in self._viewers
 
     @property
     def ready(self) -> bool:
@@ -94,6 +130,10 @@ class Hub:
         """For how many seconds the counters haven't followed the database; 0.0: they do."""
         return 0.0 if self._stale_since_s is None else time.monotonic() - self._stale_since_s
 
+    def version(self, *, is_guest: bool = False) -> str:
+        """A name of what the present snapshot says; another process has others. Whoever asks sees the same."""
+        return f"{self.epoch}-{self.seq}"
+
     def changed(self, dirty: Dirty) -> None:
         """Take note of changed rows: sent at once after a quiet moment, else merged with the next message."""
         self._dirty.merge(dirty)
@@ -109,7 +149,7 @@ class Hub:
     def join(self, transport: asyncio.Transport, *, is_guest: bool = False) -> None:
         """Let a connection in: it gets the snapshot first and then every change after it.
 
-        ``transport`` must carry plain websocket frames, nothing compressed. Guests see what all others do.
+        ``transport`` must carry plain websocket frames, nothing compressed. Whoever joins sees the same.
         """
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -147,11 +187,11 @@ class Hub:
     def snapshot(self, *, is_guest: bool = False) -> bytes:
         """The present snapshot message, encoded once a ``seq``; later rows come with the next change.
 
-        Guests see what all others do.
+        Whoever asks sees the same.
         """
         if self._snapshot is None:
             self.encoded_total += 1
-            self._snapshot = encode_snapshot(self._stamp(), self.counters)
+            self._snapshot = self._view.snapshot(self._stamp())
             self._snapshot_frame = text_frame(self._snapshot)
         return self._snapshot
 
@@ -168,12 +208,15 @@ class Hub:
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, Dirty()
+        self._pause = asyncio.get_running_loop().call_later(INTERVAL_S, self._resume)
+        seen = self._view.update(dirty)
+        if not seen:
+            return
         self.seq += 1
         self._snapshot = None
-        self._pause = asyncio.get_running_loop().call_later(INTERVAL_S, self._resume)
         if self._viewers:
             self.encoded_total += 1
-            self._broadcast(encode_change(self._stamp(), self.counters, dirty))
+            self._broadcast(self._view.change(self._stamp(), seen))
 
     def _resume(self) -> None:
         self._pause = None

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
 
-from .counters import ZERO, BuildRow, Change, Counters, CountryRow, Dirty
+from .counters import ZERO, BuildRow, Change, Counters, CountryRow, Dirty, ProductName
 
 # The one message of a viewer; anything else ends its connection.
 SNAPSHOT_REQUEST: Final = '{"type":"snapshot"}'
 # RFC 6455 §5.2: FIN and opcode 1 (text); a server's frames are never masked.
 _TEXT: Final = 0x81
 # Times as 2026-11-22T09:00:00.123456Z.
-_OPTIONS: Final = orjson.OPT_UTC_Z
+OPTIONS: Final = orjson.OPT_UTC_Z
 
 
 class Stamp(NamedTuple):
@@ -39,18 +40,39 @@ class ViewerSnapshot:
     builds: list[BuildRow]
 
 
-class Message(Change, frozen=True, kw_only=True):
+# A `CountryRow` as a guest gets it: None where there are fewer installs than the floor.
+SeenRow = tuple[str, str, int | None, int | None, int | None, int | None, int | None, int | None]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Any message to a viewer; ``type`` is ``snapshot``, ``change`` or ``alive`` (others: ignore them)."""
 
     type: str
     epoch: str
+    seq: int
     at: dt.datetime | None = None
     stale_s: float = 0.0
+    today: dt.date | None = None
+    # Guests alone are told one.
+    floor: int | None = None
+    products: list[ProductName] = []
+    countries: list[SeenRow] = []
+    builds: list[BuildRow] = []
 
     def snapshot(self) -> ViewerSnapshot:
-        """The counters that a message of type ``snapshot`` carries."""
+        """The counters that a message of type ``snapshot`` carries; what a guest isn't told is 0."""
         products = {row.key: row.name for row in self.products if row.name is not None}
-        return ViewerSnapshot(self.seq, self.today, products, self.countries, self.builds)
+        return ViewerSnapshot(self.seq, self.today, products, self._countries(), self.builds)
+
+    def change(self) -> Change:
+        """The change that a message of type ``change`` carries; what a guest isn't told is 0."""
+        return Change(
+            self.seq, self.today, products=self.products, countries=self._countries(), builds=self.builds
+        )
+
+    def _countries(self) -> list[CountryRow]:
+        rows: list[Any] = [(*row[:2], *(count or 0 for count in row[2:])) for row in self.countries]
+        return rows
 
 
 _DECODER: Final = msgspec.json.Decoder(Message)
@@ -70,26 +92,31 @@ def is_snapshot_request(data: str) -> bool:
     return isinstance(said, dict) and said.get("type") == "snapshot"
 
 
+def product_rows(counters: Counters, keys: Iterable[str]) -> list[dict[str, str | None]]:
+    """The rows of products, in the order of their keys; a product that is gone has no name."""
+    return [{"key": key, "name": counters.products.get(key)} for key in sorted(keys)]
+
+
 def encode_snapshot(stamp: Stamp, counters: Counters) -> bytes:
     """All counters as JSON, rows in the order of their keys so that equal states look equal."""
     rows = {
-        "products": [{"key": key, "name": name} for key, name in sorted(counters.products.items())],
+        "products": product_rows(counters, counters.products),
         "countries": [(*key, *counts) for key, counts in sorted(counters.countries.items())],
         "builds": [(*key, installs) for key, installs in sorted(counters.builds.items())],
     }
     head = {"type": "snapshot", **stamp._asdict(), "today": counters.today}
-    return orjson.dumps(head | rows, option=_OPTIONS)
+    return orjson.dumps(head | rows, option=OPTIONS)
 
 
 def encode_change(stamp: Stamp, counters: Counters, dirty: Dirty) -> bytes:
     """The present values of the ``dirty`` rows as JSON: zeros, or no name, where a row is gone."""
     rows = {
-        "products": [{"key": key, "name": counters.products.get(key)} for key in sorted(dirty.products)],
+        "products": product_rows(counters, dirty.products),
         "countries": [(*key, *counters.countries.get(key, ZERO)) for key in sorted(dirty.countries)],
         "builds": [(*key, counters.builds.get(key, 0)) for key in sorted(dirty.builds)],
     }
     head = {"type": "change", **stamp._asdict(), "today": counters.today}
-    return orjson.dumps(head | rows, option=_OPTIONS)
+    return orjson.dumps(head | rows, option=OPTIONS)
 
 
 def encode_alive(epoch: str, seq: int, stale_s: float) -> bytes:
@@ -127,7 +154,7 @@ class LiveState(Counters):
             self.lose()
         elif message.type == "change":
             self.stale_s = 0.0
-            return self.apply(message)
+            return self.apply(message.change())
         elif message.type == "alive":
             self.stale_s = message.stale_s
             if message.seq > self.seq:

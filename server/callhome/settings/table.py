@@ -310,6 +310,14 @@ class Settings(SecretSettings):
         "Show the map and its numbers to those as well who are not signed in: everybody who reaches the console.",
         "No: how many installs there are, and where, is nobody else's business before somebody says so.",
     )
+    map_floor: Whole = _number(
+        5,
+        (0, 1_000),
+        "installs",
+        "Guests see a country with fewer installs than that as `fewer than` so many, without any number; builds, too, "
+        "are named to them only from there on. 0: they see all numbers of countries.",
+        "Official statistics publish no cell of fewer than three to ten; five is the most usual.",
+    )
     session_idle_s: Whole = _number(
         43_200,
         (60, 30 * 86_400),
