@@ -5,12 +5,15 @@ import { join } from 'node:path'
 import type { Plugin } from 'vite'
 
 // Of the map's data, packages that are read at build time and whose content the pages carry.
-const DATA = ['world-atlas', 'i18n-iso-countries']
+const DATA = ['world-atlas', 'i18n-iso-countries', 'cldr-core']
 
 const HEAD = `The pages of callhome contain the following, beside callhome itself (Apache License 2.0).
 
 The shapes of countries are made from Natural Earth (1:50m cultural vectors, admin 0 countries), which is in the public
 domain; they come by way of the package world-atlas. Positions of countries without a shape are facts.
+
+Inhabitants of countries are those of Unicode CLDR 48 (2025): rounded estimates of 2024, which it takes from the World
+Bank, the United Nations and the CIA World Factbook; they come by way of the package cldr-core.
 `
 
 interface Manifest { readonly name: string; readonly version: string; readonly license?: string; readonly author?: string | { readonly name: string } }

@@ -24,6 +24,8 @@ export interface Callhome {
   drawn(): string[]
   counts(product: string, country: string): Counts | null
   frames(): Frames
+  /** How many pulses are on the map. */
+  pulses(): number
 }
 
 declare global {
@@ -42,5 +44,6 @@ export function expose(wall: Wall, screen: Screen): void {
     drawn: () => screen.codes,
     counts: (product: string, country: string) => countsOf(wall.live, product).get(country) ?? null,
     frames: () => screen.frames,
+    pulses: () => screen.pulsing,
   })
 }

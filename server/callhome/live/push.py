@@ -90,8 +90,9 @@ class _Viewer:
 class Hub:
     """Pushes what changes in ``counters`` to those who joined; it only reads ``counters``.
 
-    All see the same: ``view``, if that isn't everything. ``epoch`` names this process, ``seq`` numbers its changes. All methods return at once and belong
-    to the event loop's thread. The ``*_total`` figures only grow; read them as metrics.
+    All see the same: ``view``, if that isn't everything. ``epoch`` names this process, ``seq`` numbers its changes.
+    All methods return at once and belong to the event loop's thread. The ``*_total`` figures only grow; read them as
+    metrics.
     """
 
     def __init__(self, counters: Counters, *, viewers_max: int, view: View | None = None) -> None:

@@ -1,6 +1,7 @@
-// Countries in order, for one product or all of them.
+// Countries in order, for one product or all of them, by what is measured.
 
-import { type Counts, INSTALLS } from './messages.ts'
+import { countOf, type Measure, type Span, valueOf, type What } from '../measure.ts'
+import type { Count, Counts } from './messages.ts'
 import type { LiveState } from './state.ts'
 
 /** The code of pings from an address that no registry knows. */
@@ -8,7 +9,10 @@ const UNKNOWN = 'ZZ'
 /** All products together. */
 export const ALL = ''
 
-export interface Ranked { readonly country: string; readonly counts: Counts; readonly rank: number }
+export type Populations = Readonly<Record<string, number>>
+
+/** `value` is what is measured; null: fewer than a guest is told. */
+export interface Ranked { readonly country: string; readonly counts: Counts; readonly value: Count; readonly rank: number }
 
 /** Counts by country of a product, or summed over all products. */
 export function countsOf(state: LiveState, product: string): ReadonlyMap<string, Counts> {
@@ -21,24 +25,35 @@ export function countsOf(state: LiveState, product: string): ReadonlyMap<string,
 }
 
 /**
- * Countries by active installs, the most first; equal ones in the order of their codes, so that none jumps. What comes
- * from nowhere known stands last, without a rank (0).
+ * Countries by what is measured, the most first; equal ones in the order of their codes, so that none jumps. Those with
+ * too few to be told come behind, and what comes from nowhere known last; both without a rank (0).
  */
-export function ranking(counts: ReadonlyMap<string, Counts>): Ranked[] {
-  return [...counts]
-    .filter(([, row]) => row[INSTALLS] > 0)
-    .sort(([a, x], [b, y]) => Number(a === UNKNOWN) - Number(b === UNKNOWN) || y[INSTALLS] - x[INSTALLS] || (a < b ? -1 : 1))
-    .map(([country, row], place) => ({ country, counts: row, rank: country === UNKNOWN ? 0 : place + 1 }))
+export function ranking(counts: ReadonlyMap<string, Counts>, measure: Measure, populations: Populations): Ranked[] {
+  const rows = [...counts].flatMap(([country, row]) => {
+    const value = valueOf(row, populations[country], measure)
+    return value === undefined || value === 0 ? [] : [{ country, counts: row, value }]
+  })
+  const group = ({ country, value }: { country: string; value: Count }): number => (country === UNKNOWN ? 2 : value === null ? 1 : 0)
+  return rows
+    .sort((a, b) => group(a) - group(b) || (b.value ?? 0) - (a.value ?? 0) || (a.country < b.country ? -1 : 1))
+    .map((row, place) => ({ ...row, rank: group(row) === 0 ? place + 1 : 0 }))
 }
 
-/** The sum over all countries. */
-export function total(counts: ReadonlyMap<string, Counts>): Counts {
-  let sum: Counts = [0, 0, 0, 0, 0, 0]
-  for (const row of counts.values()) sum = plus(sum, row)
-  return sum
+/** The sum over all countries of what is told. */
+export interface Total { readonly sum: number; /** Whether there is more than is told. */ readonly more: boolean }
+
+export function total(counts: ReadonlyMap<string, Counts>, what: What, span: Span): Total {
+  let [sum, more] = [0, false]
+  for (const row of counts.values()) {
+    const count = countOf(row, what, span)
+    sum += count ?? 0
+    more ||= count === null
+  }
+  return { sum, more }
 }
 
 function plus(a: Counts | undefined, b: Counts): Counts {
   if (a === undefined) return b
-  return [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5]]
+  const sum = (place: 0 | 1 | 2 | 3 | 4 | 5): Count => (a[place] === null ? b[place] : a[place] + (b[place] ?? 0))
+  return [sum(0), sum(1), sum(2), sum(3), sum(4), sum(5)]
 }

@@ -102,3 +102,24 @@ describe('arrivals', () => {
     expect(after(first).receive(midnight).arrivals).toEqual([])
   })
 })
+
+describe('what a guest is told', () => {
+  const few: Counts = [null, null, null, null, null, null]
+  const first = snapshot(1, { floor: 5, countries: [['es', 'FJ', ...few], ['es', 'DE', ...ONE]], top: [['es', [['2', 'b'], ['1', '']]]] })
+
+  test('is where there are few, and which builds lead, without numbers', () => {
+    const state = after(first)
+    expect([state.floor, state.countries.get('es')?.get('FJ')]).toEqual([5, few])
+    expect(state.topBuilds('es', 1)).toEqual([{ version: '2', build: 'b', installs: null }])
+    state.receive(change(2, { floor: 5, top: [['es', []]], countries: [['es', 'FJ', 0, 0, 0, 0, 0, 0]] }))
+    expect([state.topBuilds('es', 1), state.countries.get('es')?.has('FJ')]).toEqual([[], false])
+  })
+
+  test('makes no arrivals of a day where numbers begin to be told', () => {
+    expect(after(first).receive(change(2, { floor: 5, countries: [['es', 'FJ', 5, 5, 80, 5, 5, 80]] })).arrivals).toEqual([])
+  })
+
+  test('is forgotten by who has signed in', () => {
+    expect(after(first, snapshot(1, { epoch: 'b' })).floor).toBe(null)
+  })
+})

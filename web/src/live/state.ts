@@ -2,7 +2,8 @@
 
 import { type Counts, LAUNCHES_TODAY, type Message, type Numbers } from './messages.ts'
 
-export interface Build { readonly version: string; readonly build: string; readonly installs: number }
+/** `installs` is null where a guest is not told. */
+export interface Build { readonly version: string; readonly build: string; readonly installs: number | null }
 
 /** Where launches were counted since the message before. */
 export interface Arrival { readonly product: string; readonly country: string; readonly launches: number }
@@ -21,7 +22,10 @@ export class LiveState {
   /** Seconds for which the server's own numbers haven't followed its database. */
   staleS = 0
   today: string | null = null
-  private readonly builds = new Map<string, Map<string, Build>>()
+  /** From how many installs on a guest is told of a country; null: this is no guest. */
+  floor: number | null = null
+  private readonly builds = new Map<string, Map<string, Build & { readonly installs: number }>>()
+  private readonly tops = new Map<string, readonly Build[]>()
   private epoch: string | null = null
   private seq = -1
   private asked = false
@@ -47,13 +51,14 @@ export class LiveState {
   }
 
   /** The builds of a product, the most installed first. */
-  topBuilds(product: string, count: number): Build[] {
+  topBuilds(product: string, count: number): readonly Build[] {
+    if (this.floor !== null) return this.tops.get(product)?.slice(0, count) ?? []
     const all = [...(this.builds.get(product)?.values() ?? [])]
     return all.sort((a, b) => b.installs - a.installs || (a.version < b.version ? -1 : 1)).slice(0, count)
   }
 
   private restart(message: Numbers): Outcome {
-    for (const table of [this.products, this.countries, this.builds]) table.clear()
+    for (const table of [this.products, this.countries, this.builds, this.tops]) table.clear()
     this.epoch = message.epoch
     this.asked = false
     this.apply(message)
@@ -77,6 +82,7 @@ export class LiveState {
     this.seq = message.seq
     this.today = message.today
     this.staleS = 0
+    this.floor = message.floor ?? null
     const arrivals: Arrival[] = []
     for (const { key, name } of message.products) {
       if (name === null) this.products.delete(key)
@@ -84,9 +90,11 @@ export class LiveState {
     }
     for (const [product, country, ...counts] of message.countries) {
       const table = tableOf(this.countries, product)
-      const launches = counts[LAUNCHES_TODAY] - (table.get(country)?.[LAUNCHES_TODAY] ?? 0)
+      // Where a guest was not told before, all of today's would seem to come now.
+      const [before, now] = [table.get(country)?.[LAUNCHES_TODAY], counts[LAUNCHES_TODAY]]
+      const launches = now === null || before === null ? 0 : now - (before ?? 0)
       if (launches > 0) arrivals.push({ product, country, launches })
-      if (counts.some(Boolean)) table.set(country, counts)
+      if (counts.some((count) => count !== 0)) table.set(country, counts)
       else table.delete(country)
     }
     for (const [product, version, build, installs] of message.builds) {
@@ -94,6 +102,9 @@ export class LiveState {
       const key = JSON.stringify([version, build])
       if (installs > 0) table.set(key, { version, build, installs })
       else table.delete(key)
+    }
+    for (const [product, builds] of message.top ?? []) {
+      this.tops.set(product, builds.map(([version, build]) => ({ version, build, installs: null })))
     }
     return arrivals
   }

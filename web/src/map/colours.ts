@@ -1,26 +1,21 @@
-// Colours of countries: classes on a logarithmic scale, since the largest country has a thousand times the smallest.
+// Classes of values: on a logarithmic scale, since the largest country has a thousand times the smallest.
 
-export const LAND = '#1d2940'
-export const BORDER = '#0b1322'
-export const HIGHLIGHT = '#ffd479'
-export const PULSE = '255, 200, 87'
+/** How many there are. */
+export const CLASSES = 6
+// Of rates, each class begins at a third of the next.
+const STEP = 3
 
-// Lightness rises evenly from class to class, so the order is read without seeing the hue.
-export const CLASSES = ['#17456b', '#1b6190', '#2380ae', '#36a2c4', '#62c5d3', '#a5e8e0'] as const
-
-/** The class of a count, 0 to 5, where `most` is the largest count; -1 for none. */
-export function classOf(count: number, most: number): number {
-  if (count <= 0) return -1
-  const share = Math.log1p(count) / Math.log1p(Math.max(count, most))
-  return Math.min(CLASSES.length - 1, Math.floor(share * CLASSES.length))
+/** Where each class begins, where `most` is the largest value; counts are whole, rates are not. */
+export function bounds(most: number, whole: boolean): number[] {
+  const places = [...Array(CLASSES).keys()]
+  if (whole) return places.map((place) => Math.max(1, Math.ceil(Math.expm1((place / CLASSES) * Math.log1p(most)))))
+  return places.map((place) => (place === 0 ? 0 : Number((most / STEP ** (CLASSES - place)).toPrecision(1))))
 }
 
-/** The colour of a count. */
-export function colourOf(count: number, most: number): string {
-  return CLASSES[classOf(count, most)] ?? LAND
-}
-
-/** The smallest count of each class. */
-export function bounds(most: number): number[] {
-  return CLASSES.map((_, place) => Math.max(1, Math.ceil(Math.expm1((place / CLASSES.length) * Math.log1p(most)))))
+/** The class of a value, 0 to 5; -1 for none. */
+export function classOf(value: number, from: readonly number[]): number {
+  if (value <= 0) return -1
+  let place = from.length - 1
+  while (place > 0 && value < (from[place] ?? 0)) place -= 1
+  return place
 }

@@ -4,18 +4,18 @@ import { freePart } from '../ui/free.ts'
 import { type Country, placeIn } from './atlas.ts'
 import { type Box, centre, height, width } from './box.ts'
 import { Camera, frameOf, type View, viewOf } from './camera.ts'
-import { PULSE } from './colours.ts'
 import { Land } from './land.ts'
+import type { Palette } from './palette.ts'
 import { INHABITED } from './projection.ts'
 import { Pulses } from './pulses.ts'
 import { Layer, lieOf } from './stage.ts'
 
 // How much wider than the screen the world may be: only the Pacific is lost.
 const OCEAN = 1.08
-// People see a longer one as a jerk.
-const LONG_FRAME_MS = 100
+// People begin to see a longer one as a jerk.
+const LONG_FRAME_MS = 50
 
-/** Frames drawn since the page was opened; `long` took more than 100 ms from the one before, while things moved. */
+/** Frames drawn since the page was opened; `long` took more than 50 ms from the one before, while things moved. */
 export interface Frames { readonly drawn: number; readonly long: number }
 
 export class Screen {
@@ -28,6 +28,7 @@ export class Screen {
   private readonly calm = matchMedia('(prefers-reduced-motion: reduce)')
   private free: Box
   private colours: ReadonlyMap<string, string> = new Map()
+  private palette: Palette
   private shown: string | null = null
   private changed = true
   private asked = false
@@ -35,21 +36,25 @@ export class Screen {
   private drawn = 0
   private long = 0
 
-  constructor(stage: Element, lower: HTMLCanvasElement, upper: HTMLCanvasElement, countries: readonly Country[]) {
+  constructor(stage: Element, canvases: readonly [lower: HTMLCanvasElement, upper: HTMLCanvasElement], countries: readonly Country[], palette: Palette) {
     this.byCode = new Map(countries.flatMap((country) => (country.code === null ? [] : [[country.code, country]])))
-    this.lower = new Layer(lower, true)
-    this.upper = new Layer(upper, false)
+    this.palette = palette
+    this.lower = new Layer(canvases[0], true)
+    this.upper = new Layer(canvases[1], false)
     this.land = new Land(this.lower, countries)
-    this.pulses = new Pulses(this.upper, PULSE)
+    this.pulses = new Pulses(this.upper)
     this.free = freePart()
     this.camera = new Camera(this.target())
     new ResizeObserver(() => this.resize()).observe(stage)
     this.resize()
   }
 
-  /** Colour countries, by code. */
-  colour(colours: ReadonlyMap<string, string>): void {
+  /** Colour countries, by code; drawn only where that is not how they are. */
+  colour(colours: ReadonlyMap<string, string>, palette: Palette): void {
+    const same = palette === this.palette && colours.size === this.colours.size
+    if (same && [...colours].every(([code, colour]) => this.colours.get(code) === colour)) return
     this.colours = colours
+    this.palette = palette
     this.redraw()
   }
 
@@ -66,8 +71,13 @@ export class Screen {
     const country = this.byCode.get(code)
     // Hidden pages draw no frames: what arrives meanwhile must not all begin when they are looked at again.
     if (country === undefined || this.calm.matches || document.hidden) return
-    this.pulses.add(launches, () => placeIn(country, Math.random), performance.now())
+    this.pulses.add(code, launches, () => placeIn(country, Math.random), performance.now())
     this.request()
+  }
+
+  /** How many pulses there are. */
+  get pulsing(): number {
+    return this.pulses.count
   }
 
   get moving(): boolean {
@@ -131,9 +141,9 @@ export class Screen {
     this.asked = false
     const moved = this.camera.tick(performance.now())
     const lie = lieOf(this.camera.view, this.free)
-    if (moved || this.changed) this.land.draw({ lie, colours: this.colours, shown: this.shown })
+    if (moved || this.changed) this.land.draw({ lie, palette: this.palette, colours: this.colours, shown: this.shown })
     this.changed = false
-    const pulsing = this.pulses.draw(lie, performance.now())
+    const pulsing = this.pulses.draw(lie, this.palette, performance.now())
     this.drawn += 1
     if (ms - this.last > LONG_FRAME_MS) this.long += 1
     const goesOn = pulsing || this.camera.moving

@@ -28,3 +28,11 @@ test('paused it is never due, and played again not at once', () => {
   tour.play(true, 1e9)
   expect([tour.isDue(1e9), tour.isDue(1e9 + 60_000)]).toEqual([false, true])
 })
+
+test('where it goes on to is where it then goes', () => {
+  const tour = new Tour()
+  tour.go(STOPS, 1, 0)
+  const ahead = tour.peek(STOPS)
+  tour.go(STOPS, 1, 0)
+  expect([tour.stop, ahead]).toEqual([STOPS[1], STOPS[1]])
+})

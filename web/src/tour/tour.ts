@@ -19,6 +19,11 @@ export class Tour {
     this.at(found.stop, ms)
   }
 
+  /** The stop that it goes on to from here. */
+  peek(stops: readonly Stop[]): Stop | null {
+    return next(stops, this.stop, this.place, 1).stop
+  }
+
   /** Be at a stop, at time `ms`. */
   at(stop: Stop | null, ms: number): void {
     this.stop = stop

@@ -21,3 +21,13 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
+
+/** Have `build` make an element's content anew where what it shows has changed, so that nothing is laid out for nothing. */
+export function showIn(element: HTMLElement, shown: unknown, build: () => readonly Node[]): void {
+  const state = JSON.stringify(shown)
+  if (states.get(element) === state) return
+  states.set(element, state)
+  element.replaceChildren(...build())
+}
+
+const states = new WeakMap<HTMLElement, string>()

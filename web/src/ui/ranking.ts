@@ -1,13 +1,23 @@
 // The list of countries beside the map.
 
-import { INSTALLS } from '../live/messages.ts'
 import type { Ranked } from '../live/ranking.ts'
 import { byId, make, setText } from './dom.ts'
-import { countryName, number } from './words.ts'
+import { countryName, number, rate, say } from './words.ts'
 
 interface Row { readonly button: HTMLButtonElement; readonly place: HTMLElement; readonly name: HTMLElement; readonly count: HTMLElement }
 
-// A wall shows some 25; beyond 100 nobody scrolls, and the rest is summed up.
+/** What the list is of. */
+export interface Listed {
+  readonly ranked: readonly Ranked[]
+  /** Which country the tour is at. */
+  readonly current: string | null
+  readonly title: string
+  /** Whether the values are rates, not counts. */
+  readonly rates: boolean
+  readonly floor: number | null
+}
+
+// Beyond 100 nobody scrolls, and the rest is summed up.
 const MOST = 100
 
 export class RankingList {
@@ -15,42 +25,45 @@ export class RankingList {
   private readonly others = byId('others')
   private readonly rows: Row[] = []
   private readonly choose: (country: string) => void
+  private readonly most: number
   private shown: string | null = null
 
-  constructor(choose: (country: string) => void) {
+  /** At most so many rows: a screen on a wall is not scrolled. */
+  constructor(choose: (country: string) => void, most = MOST) {
     this.choose = choose
+    this.most = most
   }
 
-  /** Show countries in order, and which of them the tour is at. */
-  show(ranked: readonly Ranked[], current: string | null): void {
-    const visible = ranked.slice(0, MOST)
-    const most = visible[0]?.counts[INSTALLS] ?? 1
+  /** Show countries in order. */
+  show({ ranked, current, title, rates, floor }: Listed): void {
+    const visible = ranked.slice(0, this.most)
+    const most = visible[0]?.value ?? 1
+    setText(byId('ranking-title'), title)
     while (this.rows.length < visible.length) this.add()
     this.rows.splice(visible.length).forEach(({ button }) => button.parentElement?.remove())
-    visible.forEach(({ country, counts, rank }, index) => {
+    visible.forEach(({ country, value, rank }, index) => {
       const row = this.rows[index]
       if (row === undefined) return
-      const installs = counts[INSTALLS]
       row.button.dataset['country'] = country
-      row.button.dataset['installs'] = String(installs)
-      row.button.style.setProperty('--share', `${(100 * installs) / most}%`)
+      row.button.dataset['value'] = value === null ? 'few' : String(value)
+      row.button.style.setProperty('--share', `${(100 * (value ?? 0)) / most}%`)
       setText(row.place, rank === 0 ? '' : String(rank))
       setText(row.name, countryName(country))
-      setText(row.count, number(installs))
+      setText(row.count, value === null ? `< ${number(floor ?? 0)}` : rates ? rate(value) : number(value))
       if (country === current) row.button.setAttribute('aria-current', 'true')
       else row.button.removeAttribute('aria-current')
     })
     const left = ranked.length - visible.length
-    setText(this.others, left > 0 ? `and ${number(left)} more` : '')
+    setText(this.others, [...(left > 0 ? [say('more', { count: number(left) })] : []), ...(rates ? [say('large')] : [])].join(' · '))
     if (current !== this.shown) this.reveal(current)
     this.shown = current
   }
 
   private reveal(country: string | null): void {
     const row = this.rows.find(({ button }) => button.dataset['country'] === country)
-    const panel = this.list.parentElement
+    const panel = byId('rows')
     // Only the panel scrolls: on a phone, the page stays where the reader has it.
-    if (row === undefined || panel === null || panel.scrollHeight <= panel.clientHeight) return
+    if (row === undefined || panel.scrollHeight <= panel.clientHeight) return
     const top = row.button.offsetTop - panel.clientHeight / 2
     panel.scrollTo({ top, behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' })
   }

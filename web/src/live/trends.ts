@@ -1,0 +1,68 @@
+// What the statistics API knows of a country beyond the live counters: the last 30 days, and its versions. Asked for
+// when somebody looks at it, and kept for a while.
+
+import type { What } from '../measure.ts'
+import type { Build } from './state.ts'
+
+export interface Trend {
+  /** A count for each day, the last one last; null where it was not counted. */
+  readonly days: readonly (number | null)[]
+  readonly versions: readonly Build[]
+}
+
+// Days are counted once a night, versions move slowly, and a tour comes by every minute or two.
+const KEPT_MS = 10 * 60_000
+// A tour of 20 products has 100 stops; what was asked for longest ago gives way.
+const MOST = 200
+const VERSIONS = 3
+
+interface Entry { readonly at: number; trend: Trend | null }
+interface Series { readonly total: readonly (number | null)[] }
+interface Breakdown { readonly rows: readonly { readonly value: string; readonly build?: string; readonly installs: number }[] }
+
+/** Gets the JSON at a path beside the page; anything that goes wrong rejects. */
+export type Get = (path: string) => Promise<unknown>
+
+export class Trends {
+  private readonly entries = new Map<string, Entry>()
+  private readonly get: Get
+  private readonly arrived: () => void
+
+  /** `arrived` is called when something that was asked for is there. */
+  constructor(get: Get, arrived: () => void) {
+    this.get = get
+    this.arrived = arrived
+  }
+
+  /** What is known at time `ms`; null: nothing yet, and it is asked for. */
+  of(product: string, country: string, what: What, ms: number): Trend | null {
+    const key = JSON.stringify([product, country, what])
+    const found = this.entries.get(key)
+    if (found !== undefined && ms - found.at < KEPT_MS) return found.trend
+    const entry: Entry = { at: ms, trend: found?.trend ?? null }
+    this.entries.delete(key)
+    this.entries.set(key, entry)
+    for (const oldest of this.entries.keys()) {
+      if (this.entries.size <= MOST) break
+      this.entries.delete(oldest)
+    }
+    void this.ask(entry, product, country, what)
+    return entry.trend
+  }
+
+  private async ask(entry: Entry, product: string, country: string, what: What): Promise<void> {
+    const path = (name: string, query: Readonly<Record<string, string>>): string =>
+      `api/v1/statistics/${encodeURIComponent(product)}/${name}?${new URLSearchParams({ country, ...query })}`
+    try {
+      const [series, breakdown] = (await Promise.all([
+        this.get(path('series', { measure: what, window: 'day', by: 'none' })),
+        this.get(path('breakdown', { by: 'version', window: 'month', limit: String(VERSIONS) })),
+      ])) as [Series, Breakdown]
+      const versions = breakdown.rows.map(({ value, build, installs }) => ({ version: value, build: build ?? '', installs }))
+      entry.trend = { days: series.total, versions }
+      this.arrived()
+    } catch {
+      // The card does without; it is asked for again when it would have been old.
+    }
+  }
+}
