@@ -30,6 +30,7 @@ SCRIPTS: Final = (
     "workers",
     "start",
     "frames",
+    "kiosk",
     "answers",
     "imports",
     "migration",

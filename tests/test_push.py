@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
 
@@ -56,6 +56,9 @@ class Line:
             writer.transport.abort()
 
 
+LineT = TypeVar("LineT", bound=Line)
+
+
 class Joining(asyncio.Protocol):
     """Joins as soon as it is connected, leaves when it is lost."""
 
@@ -93,15 +96,14 @@ class Client:
 
 
 @asynccontextmanager
-async def open_line(hub: Hub) -> AsyncIterator[Line]:
-    """A listening `Line`."""
-    line = Line(hub)
+async def opened(line: LineT) -> AsyncIterator[LineT]:
+    """The line, listening."""
     server = await asyncio.get_running_loop().create_server(lambda: Joining(line), "127.0.0.1", 0)
     line.port = server.sockets[0].getsockname()[1]
     try:
         yield line
     finally:
-        hub.close()
+        line.hub.close()
         line.close()
         server.close()
         await server.wait_closed()
@@ -112,7 +114,7 @@ async def line() -> AsyncIterator[Line]:
     """A line to a hub whose counters have one row."""
     hub = Hub(Counters(), viewers_max=100)
     set_rows(hub, 1)
-    async with open_line(hub) as line:
+    async with opened(Line(hub)) as line:
         yield line
 
 

@@ -75,6 +75,7 @@ CHANGED: Final[dict[str, tuple[str, str, Any]]] = {
     "next_s": ("3600", "3600", 3_600),
     "console_url": ("https://c.example/x/", '"https://c.example/x/"', "https://c.example/x"),
     "map_guests": ("yes", "true", True),
+    "map_floor": ("10", "10", 10),
     "session_idle_s": ("3600", "3_600", 3_600),
     "session_days": ("7", "7", 7),
     "viewer_idle_days": ("30", "30", 30),

@@ -383,6 +383,7 @@ GROUPS: tuple[dict[str, Any], ...] = (
 )
 # Setting -> the test that sees its effect.
 ELSEWHERE = {
+    "map_floor": "test_map_guests.py: test_a_guest_receives_no_number_below_the_floor",
     "database_url": "test_end_to_end.py: test_an_answer_leaves_after_the_commit",
     "workers": "test_workers_supervisor.py: test_metrics_of_any_worker_are_those_of_all",
     "loop": "test_settings_effects.py: test_loop_is_the_event_loop",
