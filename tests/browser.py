@@ -30,13 +30,21 @@ needs_pages = pytest.mark.skipif(not (FOLDER / "map.html").exists(), reason="nee
 
 
 @asynccontextmanager
-async def viewing(console: str, query: str = "", size: tuple[int, int] = WALL) -> AsyncIterator[Page]:
-    """The map in a browser of its own. At the end it must have had no error, and asked nobody but its server."""
+async def viewing(
+    console: str,
+    query: str = "",
+    size: tuple[int, int] = WALL,
+    headers: Mapping[str, str] = SIGNED,
+    **given: Any,
+) -> AsyncIterator[Page]:
+    """The map in a browser of its own. At the end it must have had no error, and asked nobody but its server.
+
+    ``given`` changes the browser's context.
+    """
     troubles: list[str] = []
     async with chromium.launched() as browser:
-        context = await browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, locale="en-US", extra_http_headers=SIGNED
-        )
+        usual = {"viewport": {"width": size[0], "height": size[1]}, "locale": "en-US"}
+        context = await browser.new_context(**{**usual, **given}, extra_http_headers={**headers})
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: troubles.append(f"uncaught: {error}"))

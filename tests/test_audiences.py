@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
 from callhome.live.audiences import Audiences
 from callhome.live.counters import Counters
+from callhome.live.push import Hub
 from callhome.live.wire import SNAPSHOT_REQUEST
 from callhome.store.live import Snapshot
 from test_push import TODAY, Client, Line, opened, quiet, until
@@ -20,6 +22,9 @@ class BothLine(Line):
     """A line on which every second connection is a guest's; it begins with a guest."""
 
     hub: Audiences  # type: ignore[assignment]
+
+    def __init__(self, hub: Audiences) -> None:
+        super().__init__(cast(Hub, hub))
 
     def joined(self, transport: asyncio.Transport) -> None:
         """A connection was accepted."""

@@ -39,10 +39,10 @@ async def test_a_ping_changes_the_number_on_the_screen(database: str) -> None:
     async with running(database, trusted_proxies=PROXY) as app:
         await send(app, germany, install="install-1")
         async with viewing(app.addresses.console.url, "?tour=off") as page:
-            await page.wait_for_selector('#ranking [data-country=DE][data-installs="1"]')
+            await page.wait_for_selector('#ranking [data-country=DE][data-value="1"]')
             for number in (2, 3):
                 await send(app, france, install=f"install-{number}", users=20)
-            await page.wait_for_selector('#ranking li:first-child [data-country=FR][data-installs="2"]')
+            await page.wait_for_selector('#ranking li:first-child [data-country=FR][data-value="2"]')
             totals = await page.locator("#totals dd").all_inner_texts()
     assert totals == ["3", "41", "3"]
 
