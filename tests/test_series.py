@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from callhome.jobs import series as job
 from callhome.statistics.model import SLICES, Count, Days, Dimension, Filters, Measure, Window
 from callhome.store import series
-from callhome.store.statistics import SeriesSource
+from callhome.store.counts import SeriesSource
 from test_rollup import STEPS, TODAY, World
 
 DAYS = Days(TODAY - timedelta(days=75), TODAY)
@@ -87,7 +85,9 @@ def recount(
     return +found
 
 
-async def kept(connection: Any, product: int, window: Window, told: frozenset[Dimension]) -> dict[date, Counter[Any]]:
+async def kept(
+    connection: Any, product: int, window: Window, told: frozenset[Dimension]
+) -> dict[date, Counter[Any]]:
     """The same from ``usage_series``, for each day of `DAYS`."""
     found: dict[date, Counter[Any]] = {day: Counter() for day in DAYS}
     measures = [Measure.INSTALLS, Measure.USERS, *([Measure.LAUNCHES] if window is Window.DAY else [])]
@@ -125,7 +125,9 @@ async def compare(world: World) -> None:
 
 @SEVERAL
 @given(steps=STEPS)
-def test_series_are_what_a_recount_gives(world: tuple[World, asyncio.Runner], steps: list[tuple[str, Any]]) -> None:
+def test_series_are_what_a_recount_gives(
+    world: tuple[World, asyncio.Runner], steps: list[tuple[str, Any]]
+) -> None:
     """Whatever arrives, late or twice: each count of each day and window is what a recount of the pings gives."""
     there, runner = world
     runner.run(play(there, steps))

@@ -129,9 +129,7 @@ async def _make(connection: Connection, products: list[int], first: date, after:
     await connection.execute(sql("series_flow"), products, first, after)
 
 
-async def _worth_making(
-    connection: Connection, products: list[int], first: date, after: date
-) -> list[int]:
+async def _worth_making(connection: Connection, products: list[int], first: date, after: date) -> list[int]:
     """Leave out what can't be made as well again: its ``activity`` is pruned, but it was made while that was there."""
     if await _reaches_back(connection, first):
         return products

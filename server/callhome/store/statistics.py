@@ -1,142 +1,183 @@
-"""Reads counts for the pages of statistics from ``usage_series``: never single installs, whatever their number."""
+"""What else the pages of statistics show: how far counts reach, releases, updates, comings and goings, cohorts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import date, datetime
 
-import asyncpg
-
-from ..statistics.model import Count, Counts, Days, Dimension, Filters, Key, Measure, Place, Ranked, Window
+from ..statistics.installs import ActiveDay
+from ..statistics.model import Count, Counts, Days, Window
 from ..statistics.months import Month, counts
+from ..statistics.releases import Release
 from .connection import Connection
-
-_COLUMNS: Final = {
-    (Measure.INSTALLS, Window.DAY): "installs",
-    (Measure.USERS, Window.DAY): "users",
-    (Measure.LAUNCHES, Window.DAY): "launches",
-    (Measure.INSTALLS, Window.WEEK): "week_installs",
-    (Measure.USERS, Window.WEEK): "week_users",
-    (Measure.INSTALLS, Window.MONTH): "month_installs",
-    (Measure.USERS, Window.MONTH): "month_users",
-}
-# What a slice tells apart; the others are empty in it, which is said in each query: it is what the key begins with.
-_TOLD: Final = (Dimension.VERSION, Dimension.BUILD, Dimension.COUNTRY, Dimension.OS)
+from .counts import COLUMNS
+from .statements import sql
 
 
-class NotCounted(Exception):
-    """Counts are not kept apart by all that was asked for at once."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """As of when the series are, the UTC day that it is now, and of a product the first day that is counted."""
+
+    today: date
+    counted_at: datetime | None
+    first_day: date | None
 
 
-class SeriesSource:
-    """The counts of one product, narrowed down; on a connection of the caller's."""
+async def standing(connection: Connection, product: int | None) -> Standing:
+    """Return how far the series of a product, or of any, reach. Cancelling it changes nothing."""
+    row = await connection.fetchrow(
+        "SELECT (now() AT TIME ZONE 'UTC')::date AS today, (SELECT counted_at FROM series_state) AS counted_at, "
+        "(SELECT min(month + days[1] - 1) FROM usage_series WHERE slice = 'all' "
+        "AND ($1::integer IS NULL OR product = $1)) AS first_day",
+        product,
+    )
+    assert row is not None, "a row of scalars"
+    return Standing(row["today"], row["counted_at"], row["first_day"])
 
-    def __init__(self, connection: Connection, product: int, filters: Filters) -> None:
-        self._connection = connection
-        self._product = product
-        self._filters = filters
 
-    async def daily(
-        self, count: Count, days: Days, by: Dimension | None = None, keys: Sequence[Key] | None = None
-    ) -> dict[Key, Counts]:
-        """Return the counts of each day by ``by``, of these ``keys`` or of all; of all together under ``("", "")``.
-
-        Keys that have no count are left out. Raises `NotCounted`. Cancelling it changes nothing.
-        """
-        column = _COLUMNS[count.measure, count.window]
-        where, given = self._where(by, keys)
-        rows = await self._connection.fetch(
-            f"SELECT version, build, country, os, month, days, {column} AS numbers FROM usage_series "  # noqa: S608
-            f"WHERE {where} AND month BETWEEN ${len(given) + 1} AND ${len(given) + 2}",
-            *given,
-            days.first_month,
-            days.last_month,
-        )
-        found: dict[Key, list[Month]] = defaultdict(list)
-        for row in rows:
-            if row["numbers"] is not None:
-                found[_key(row, by)].append(Month(row["month"], row["days"], row["numbers"]))
-        unknown = await self._unknown(count.window, days)
-        if by is None:
-            found.setdefault(("", ""), [])
-        return {key: counts(months, count.window, days, unknown) for key, months in found.items()}
-
-    async def ranked(
-        self, by: Dimension, window: Window, day: date, *, limit: int, offset: int = 0
-    ) -> Ranked:
-        """Return the values of a dimension with the most installs as of a day.
-
-        Raises `NotCounted`. Cancelling it changes nothing.
-        """
-        where, given = self._where(by, None)
-        numbers = [_COLUMNS[measure, window] for measure in (Measure.INSTALLS, Measure.USERS)]
-        day_of_month, until = len(given) + 1, "=" if window is Window.DAY else "<="
-        rows = await self._connection.fetch(
-            "SELECT version, build, country, os, installs, users, count(*) OVER () AS total, "  # noqa: S608
-            "sum(installs) OVER ()::bigint AS all_installs, sum(users) OVER ()::bigint AS all_users FROM ("
-            " SELECT version, build, country, os, s.installs, s.users FROM usage_series u CROSS JOIN LATERAL ("
-            f" SELECT sum(i)::bigint AS installs, sum(n)::bigint AS users FROM unnest(days, {numbers[0]}, {numbers[1]}) "
-            f" AS each (day, i, n) WHERE day {until} ${day_of_month}"
-            f") s WHERE {where} AND month = ${day_of_month + 1} AND s.installs > 0"
-            f") place ORDER BY installs DESC, version, build, country, os LIMIT ${day_of_month + 2} "
-            f"OFFSET ${day_of_month + 3}",
-            *given,
-            day.day,
-            day.replace(day=1),
-            limit,
-            offset,
-        )
-        places = tuple(Place(_key(row, by), row["installs"], row["users"]) for row in rows)
-        if rows or not offset:
-            totals = (
-                (rows[0]["total"], rows[0]["all_installs"], rows[0]["all_users"]) if rows else (0, 0, 0)
+async def every(
+    connection: Connection, products: Sequence[int], days: Days
+) -> dict[int, dict[Count, Counts]]:
+    """Return each count of whole products, day by day. Cancelling it changes nothing."""
+    rows = await connection.fetch(
+        "SELECT product, month, days, installs, users, launches, week_installs, week_users, month_installs, "
+        "month_users FROM usage_series WHERE product = ANY ($1::integer[]) AND slice = 'all' AND version = '' "
+        "AND build = '' AND country = '' AND os = '' AND month BETWEEN $2 AND $3",
+        products,
+        days.first_month,
+        days.last_month,
+    )
+    found: dict[int, dict[Count, Counts]] = {}
+    for product in products:
+        own = [row for row in rows if row["product"] == product]
+        unknown = [row["month"] for row in own if row["month_installs"] is None]
+        found[product] = {
+            Count(measure, window): counts(
+                [Month(row["month"], row["days"], row[column]) for row in own if row[column] is not None],
+                window,
+                days,
+                () if window is Window.DAY else unknown,
             )
-            return Ranked(places, *totals)
-        first = await self.ranked(by, window, day, limit=1)
-        return Ranked((), first.total, first.installs, first.users)
-
-    def _where(self, by: Dimension | None, keys: Sequence[Key] | None) -> tuple[str, list[Any]]:
-        """The condition on all but the month, and its parameters."""
-        name = self._filters.slice(by)
-        if name is None:
-            raise NotCounted
-        given: list[Any] = [self._product, name]
-        clauses = ["product = $1", "slice = $2"]
-        told = set(self._filters.given) | ({by} if by else set())
-        if by is Dimension.BUILD:
-            told.add(Dimension.VERSION)
-        for dimension in _TOLD:
-            if dimension not in told:
-                clauses.append(f"{dimension.value} = ''")
-            elif dimension in self._filters.given:
-                given.append(self._filters.given[dimension])
-                clauses.append(f"{dimension.value} = ${len(given)}")
-        if keys is not None and by is not None:
-            # Of builds the versions: a few more rows, which the caller leaves out.
-            column = Dimension.VERSION if by is Dimension.BUILD else by
-            given.append(sorted({value for value, _ in keys}))
-            clauses.append(f"{column.value} = ANY (${len(given)}::text[])")
-        return " AND ".join(clauses), given
-
-    async def _unknown(self, window: Window, days: Days) -> list[date]:
-        """The months in which counts over this window are not known."""
-        if window is Window.DAY:
-            return []
-        rows = await self._connection.fetch(
-            "SELECT month FROM usage_series WHERE product = $1 AND slice = 'all' AND version = '' AND build = '' "
-            "AND country = '' AND os = '' AND month BETWEEN $2 AND $3 AND month_installs IS NULL",
-            self._product,
-            days.first_month,
-            days.last_month,
-        )
-        return [row["month"] for row in rows]
+            for (measure, window), column in COLUMNS.items()
+        }
+    return found
 
 
-def _key(row: asyncpg.Record, by: Dimension | None) -> Key:
-    if by is None:
-        return "", ""
-    if by is Dimension.BUILD:
-        return row["version"], row["build"]
-    return row[by.value], ""
+async def releases(
+    connection: Connection, product: int, versions: Sequence[str], until: date
+) -> list[Release]:
+    """Return the registered releases up to a day, and those ``versions`` that nobody registered, with their first day.
+
+    Cancelling it changes nothing.
+    """
+    rows = await connection.fetch(
+        "SELECT version, min(day) AS day FROM release WHERE product = $1 AND withdrawn_at IS NULL AND day <= $2 "
+        "AND channel = 'stable' GROUP BY version",
+        product,
+        until,
+    )
+    registered = {row["version"]: row["day"] for row in rows}
+    seen = await connection.fetch(
+        "SELECT version, min(month + days[1] - 1) AS day FROM usage_series WHERE product = $1 AND slice = 'version' "
+        "AND version = ANY ($2::text[]) GROUP BY version",
+        product,
+        [version for version in versions if version not in registered],
+    )
+    return [
+        *(Release(version, day, True) for version, day in registered.items()),
+        *(Release(row["version"], row["day"], False) for row in seen),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Installs that went from one version to another."""
+
+    before: str
+    after: str
+    installs: int
+
+
+async def updates(
+    connection: Connection, product: int, days: Days, version: str | None, *, limit: int, offset: int
+) -> tuple[list[Flow], int, int]:
+    """Return the updates within these days, from or to ``version`` if it is given, how many there are, and their sum.
+
+    Cancelling it changes nothing.
+    """
+    rows = await connection.fetch(
+        "SELECT from_version, to_version, sum(installs)::bigint AS installs, count(*) OVER () AS total, "
+        "(sum(sum(installs)) OVER ())::bigint AS whole FROM upgrade_daily "
+        "WHERE product = $1 AND day BETWEEN $2 AND $3 AND ($4::text IS NULL OR $4 IN (from_version, to_version)) "
+        "GROUP BY from_version, to_version ORDER BY installs DESC, from_version, to_version LIMIT $5 OFFSET $6",
+        product,
+        days.first,
+        days.last,
+        version,
+        limit,
+        offset,
+    )
+    flows = [Flow(row["from_version"], row["to_version"], row["installs"]) for row in rows]
+    if rows or not offset:
+        return flows, rows[0]["total"] if rows else 0, rows[0]["whole"] if rows else 0
+    _, total, whole = await updates(connection, product, days, version, limit=1, offset=0)
+    return [], total, whole
+
+
+async def moved(connection: Connection, product: int, days: Days) -> dict[date, tuple[int, int, int, int]]:
+    """Return new, returned, lost and unverified installs of the days that have any. Cancelling it changes nothing."""
+    rows = await connection.fetch(
+        "SELECT day, new, returned, lost, unverified FROM usage_flow WHERE product = $1 AND day BETWEEN $2 AND $3",
+        product,
+        days.first,
+        days.last,
+    )
+    return {row["day"]: (row["new"], row["returned"], row["lost"], row["unverified"]) for row in rows}
+
+
+async def cohorts(
+    connection: Connection, product: int, first: date, last: date
+) -> dict[date, dict[date, int]]:
+    """Return the installs of each cohort from ``first`` on that were active in each month up to ``last``.
+
+    Cancelling it changes nothing.
+    """
+    rows = await connection.fetch(
+        "SELECT cohort, month, installs FROM usage_cohort WHERE product = $1 AND cohort >= $2 AND month <= $3",
+        product,
+        first,
+        last,
+    )
+    found: dict[date, dict[date, int]] = defaultdict(dict)
+    for row in rows:
+        found[row["cohort"]][row["month"]] = row["installs"]
+    return found
+
+
+async def licensed(
+    connection: Connection, product: int, hashes: Sequence[bytes], days: Days, *, most: int
+) -> list[ActiveDay] | None:
+    """Return the active days under these licenses that count within ``days``; ``None`` for more than ``most``.
+
+    Cancelling it changes nothing.
+    """
+    rows = await connection.fetch(
+        sql("statistics_licensed"), product, list(hashes), days.first, days.last, most + 1
+    )
+    return None if len(rows) > most else [ActiveDay(*row) for row in rows]
+
+
+async def license_hashes(
+    connection: Connection, product: int, license: int | None, customer: str | None
+) -> list[bytes]:
+    """Return the hashed keys of a license, or of all of a customer, of a product. Cancelling it changes nothing."""
+    rows = await connection.fetch(
+        "SELECT key_hash FROM license WHERE product = $1 AND ($2::integer IS NULL OR id = $2) "
+        "AND ($3::text IS NULL OR customer = $3)",
+        product,
+        license,
+        customer,
+    )
+    return [row["key_hash"] for row in rows]
