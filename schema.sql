@@ -244,6 +244,103 @@ COMMENT ON COLUMN upgrade_daily.from_version IS 'Version on the active day befor
 COMMENT ON COLUMN upgrade_daily.to_version IS 'Version on this day; an upgrade where newer, a downgrade where older.';
 COMMENT ON COLUMN upgrade_daily.installs IS 'Installs that made this step.';
 
+-- What the pages of statistics read: made from activity by a job, a month of a product at a time, and kept for ever.
+-- docs/decisions/0028 says why. A database of before these tables has all its months made in the background.
+DO $$ BEGIN
+IF to_regclass('series_touched') IS NULL THEN
+    CREATE TABLE series_touched (
+        product integer NOT NULL,
+        month   date    NOT NULL,
+        folds   bigint  NOT NULL,
+        PRIMARY KEY (product, month)
+    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+    INSERT INTO series_touched (product, month, folds)
+    SELECT p.id, m::date, 1
+    FROM product p, generate_series(
+        (SELECT date_trunc('month', min(day)) FROM usage_daily), date_trunc('month', now() AT TIME ZONE 'UTC'), interval '1 month'
+    ) m;
+END IF;
+END $$;
+COMMENT ON TABLE series_touched IS 'The queue between the rollup and the job that makes usage_series: months of products whose activity changed.';
+COMMENT ON COLUMN series_touched.product IS 'product.id.';
+COMMENT ON COLUMN series_touched.month IS 'First UTC day of the month that is to be made anew.';
+COMMENT ON COLUMN series_touched.folds IS 'How many changes there were since it was made: one that came meanwhile leaves it in the queue.';
+
+CREATE TABLE IF NOT EXISTS usage_series (
+    product        integer    NOT NULL,
+    slice          text       NOT NULL,
+    version        text       NOT NULL,
+    build          text       NOT NULL,
+    country        text       NOT NULL,
+    os             text       NOT NULL,
+    month          date       NOT NULL,
+    days           smallint[] NOT NULL,
+    installs       integer[]  NOT NULL,
+    users          bigint[]   NOT NULL,
+    launches       bigint[]   NOT NULL,
+    week_installs  integer[],
+    week_users     bigint[],
+    month_installs integer[],
+    month_users    bigint[],
+    PRIMARY KEY (product, slice, version, build, country, os, month)
+);
+CREATE INDEX IF NOT EXISTS usage_series_country ON usage_series (product, slice, country, month);
+CREATE INDEX IF NOT EXISTS usage_series_month ON usage_series (product, slice, month);
+COMMENT ON TABLE usage_series IS 'Active installs of a day, of 7 and of 30 days, day by day: a row for each month and value of a slice. Verified installs only. Kept for ever.';
+COMMENT ON COLUMN usage_series.product IS 'product.id.';
+COMMENT ON COLUMN usage_series.slice IS 'By what it is told apart: all, version, build, country, os, version_country, version_os or country_os.';
+COMMENT ON COLUMN usage_series.version IS 'activity.version, empty where the slice does not tell it.';
+COMMENT ON COLUMN usage_series.build IS 'activity.build in the slice build, else empty.';
+COMMENT ON COLUMN usage_series.country IS 'activity.country, empty where the slice does not tell it.';
+COMMENT ON COLUMN usage_series.os IS 'activity.os, empty where the slice does not tell it; installs that report none are under the empty text, too.';
+COMMENT ON COLUMN usage_series.month IS 'First UTC day of the month.';
+COMMENT ON COLUMN usage_series.days IS 'Days of the month, 1 for the first, on which anything is counted or changes; the other arrays go with it.';
+COMMENT ON COLUMN usage_series.installs IS 'Installs active on each of these days.';
+COMMENT ON COLUMN usage_series.users IS 'Users of those installs.';
+COMMENT ON COLUMN usage_series.launches IS 'Launches of each of these days.';
+COMMENT ON COLUMN usage_series.week_installs IS 'By how much the installs active in the 7 days that end on the day differ from those of the day before, or from nought on the first of the month; NULL where that is not known any more.';
+COMMENT ON COLUMN usage_series.week_users IS 'The same of their users.';
+COMMENT ON COLUMN usage_series.month_installs IS 'As week_installs, for 30 days.';
+COMMENT ON COLUMN usage_series.month_users IS 'As week_users, for 30 days.';
+
+CREATE TABLE IF NOT EXISTS usage_flow (
+    product    integer NOT NULL,
+    day        date    NOT NULL,
+    new        bigint  NOT NULL,
+    returned   bigint  NOT NULL,
+    lost       bigint  NOT NULL,
+    unverified bigint  NOT NULL,
+    PRIMARY KEY (product, day)
+);
+COMMENT ON TABLE usage_flow IS 'Installs that came and went, day by day; days on which all is nought are left out. Kept for ever.';
+COMMENT ON COLUMN usage_flow.product IS 'product.id.';
+COMMENT ON COLUMN usage_flow.day IS 'UTC day.';
+COMMENT ON COLUMN usage_flow.new IS 'Installs whose first verified day it is.';
+COMMENT ON COLUMN usage_flow.returned IS 'Installs that are active again after more than 30 days.';
+COMMENT ON COLUMN usage_flow.lost IS 'Installs that were active 30 days before and not since.';
+COMMENT ON COLUMN usage_flow.unverified IS 'Installs active on the day that are not verified.';
+
+CREATE TABLE IF NOT EXISTS usage_cohort (
+    product  integer NOT NULL,
+    cohort   date    NOT NULL,
+    month    date    NOT NULL,
+    installs bigint  NOT NULL,
+    PRIMARY KEY (product, cohort, month)
+);
+COMMENT ON TABLE usage_cohort IS 'How many installs of those first seen in one month were active in another. Verified installs only. Kept for ever.';
+COMMENT ON COLUMN usage_cohort.product IS 'product.id.';
+COMMENT ON COLUMN usage_cohort.cohort IS 'First UTC day of the month in which they were first seen.';
+COMMENT ON COLUMN usage_cohort.month IS 'First UTC day of the month in which they were active.';
+COMMENT ON COLUMN usage_cohort.installs IS 'Installs.';
+
+CREATE TABLE IF NOT EXISTS series_state (
+    one        boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    counted_at timestamptz NOT NULL
+) WITH (fillfactor = 10);
+COMMENT ON TABLE series_state IS 'One row, once the series were made: as of when they are.';
+COMMENT ON COLUMN series_state.one IS 'Always true, so that there is one row.';
+COMMENT ON COLUMN series_state.counted_at IS 'Up to when all that was folded is in them.';
+
 CREATE TABLE IF NOT EXISTS live_count (
     product        integer NOT NULL,
     country        text    NOT NULL,

@@ -22,15 +22,21 @@ from signed import TOKEN
 LIFETIMES = Lifetimes(3_600.0, 86_400.0, 86_400.0, 864_000.0)
 
 
-def reception(dsn: str = "postgresql://127.0.0.1:1/none") -> Reception:
-    """A reception that knows the token of tests alone; signing in needs a database."""
-    gate = Gate(_find)
+def reception(
+    dsn: str = "postgresql://127.0.0.1:1/none", people: Mapping[str, Role] | None = None
+) -> Reception:
+    """A reception that knows these tokens, or that of tests alone; signing in needs a database."""
+    known = {keys.digest(token): role for token, role in (people or {TOKEN: Role.VIEWER}).items()}
+
+    async def find(digests: Sequence[bytes]) -> Mapping[bytes, Principal]:
+        return {
+            digest: Principal(Kind.TOKEN, "tests", known[digest], digest)
+            for digest in digests
+            if digest in known
+        }
+
+    gate = Gate(find)
     return Reception(gate, Desk(Line(dsn, "tests"), gate, LIFETIMES), Cookies(Origins()))
-
-
-async def _find(digests: Sequence[bytes]) -> Mapping[bytes, Principal]:
-    known = keys.digest(TOKEN)
-    return {known: Principal(Kind.TOKEN, "tests", Role.VIEWER, known)} if known in digests else {}
 
 
 def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **given: Any) -> ConsoleServer:
@@ -43,6 +49,7 @@ def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **give
         "close_s": 3.0,
         "map_guests": True,
     }
+    people, routes = given.pop("people", None), given.pop("routes", ())
     unsubscribe = given.pop("unsubscribe", None) or UnsubscribeRoutes(lambda token: None, _nobody)
     hub = hub or Hub(Counters(), viewers_max=100)
 
@@ -50,7 +57,7 @@ def console(hub: Hub | None = None, metrics: Callable[[], bytes] = bytes, **give
         return metrics()
 
     config = ConsoleConfig(**{**usual, **given})
-    return ConsoleServer(config, hub, told, reception(), unsubscribe, (readiness(list),))
+    return ConsoleServer(config, hub, told, reception(people=people), unsubscribe, (readiness(list), *routes))
 
 
 async def _nobody(_report: int, _address: str) -> bool:

@@ -22,7 +22,7 @@ from subscriptions import due, hurry
 
 Samples = dict[tuple[str, ...], float]
 SUCCESS = "callhome_task_last_success_timestamp_seconds"
-TASKS = {"access", "catalogue", "keeper", "live counters", "alerts", "alert messages", "licenses"}
+TASKS = {"access", "catalogue", "keeper", "live counters", "alerts", "alert messages", "licenses", "series"}
 OF_MAILS = {"mails", "reports"}
 
 

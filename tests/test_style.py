@@ -85,6 +85,10 @@ PURE = (
     "reports.texts_en",
     "reports.texts_fr",
     "reports.wording",
+    "statistics.installs",
+    "statistics.model",
+    "statistics.months",
+    "statistics.releases",
     "live.counters",
     "store.encoding",
     "workers.merge",
@@ -127,13 +131,15 @@ COVERED_BY = {
     "ingest.pending": "test_batch.py",
     "jobs.all": "test_app.py",
     "listeners": "test_app.py",
+    "store.counts": "test_series.py",
     "store.delivery_sql": "test_deliveries.py",
+    "store.statistics": "test_api_statistics.py",
     "__main__": "test_cli.py",
     "errors": "test_cli.py",
 }
 
 # Rooms small enough for one test file: tests/test_<room>.py, or several beginning so.
-ONE_TEST_ROOMS = ("access", "cli", "demo", "embedded", "imports", "settings", "spool")
+ONE_TEST_ROOMS = ("access", "api", "cli", "demo", "embedded", "imports", "settings", "spool", "statistics")
 
 # What only the makers of a text know, or only one machine: work places, trackers, registries, tools.
 UNFIT = tuple(

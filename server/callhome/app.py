@@ -18,6 +18,7 @@ from . import descriptors
 from .access.desk import Desk
 from .access.gate import Gate
 from .access.origins import Origins
+from .api.everything import api
 from .console.cookies import Cookies
 from .console.health import readiness
 from .console.routes import Route
@@ -222,6 +223,7 @@ class App:
         async with (
             Exposition(self._place, own_metrics) as exposition,
             _reception(settings) as reception,
+            api(settings.database_url.dsn) as routes,
             ConsoleServer(
                 console_config(
                     settings, connections, settings.stop_s * _FAREWELL_SHARE, self._place is not None
@@ -230,7 +232,7 @@ class App:
                 exposition.text,
                 reception,
                 _unsubscribe_routes(settings),
-                (readiness(self._health.problems), *self._routes),
+                (readiness(self._health.problems), *routes, *self._routes),
             ) as console,
         ):
             yield console
@@ -256,9 +258,8 @@ def _source(dsn: str) -> Source:
         connect=lambda: connect(dsn, "live"),
         snapshot=store_live.live_snapshot,
         seq=store_live.live_seq,
-        live_channel=store_live.LIVE_CHANNEL,
-        catalog_channel=CATALOG_CHANNEL,
-    )
+        live_channel=store_live.LIVE_CHANNEL, catalog_channel=CATALOG_CHANNEL,
+    )  # fmt: skip
 
 
 def _unsubscribe_routes(settings: Settings) -> UnsubscribeRoutes:

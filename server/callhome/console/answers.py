@@ -20,12 +20,15 @@ SECURITY_HEADERS: Final = {
 logger = logging.getLogger(__name__)
 
 
-def refusal(status: int, reason: str, message: str, *, retry_after_s: int | None = None) -> web.Response:
-    """An error as JSON: ``reason`` for programs, ``message`` for people."""
+def refusal(
+    status: int, reason: str, message: str, *, retry_after_s: int | None = None, field: str | None = None
+) -> web.Response:
+    """An error as JSON: ``reason`` for programs, ``message`` for people, ``field`` what is at fault."""
     headers = {"Cache-Control": "no-store"}
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
-    body = orjson.dumps({"reason": reason, "message": message})
+    told = {"reason": reason, "message": message, **({} if field is None else {"field": field})}
+    body = orjson.dumps(told)
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 

@@ -16,6 +16,7 @@ from .alerts import AlertJob
 from .courier import Courier
 from .licenses import LicenseJob
 from .mails import MailJob
+from .series import SeriesJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ async def jobs(
         licenses = await stack.enter_async_context(
             LicenseJob(dsn, retention_days=settings.retention_days, is_crowded=is_crowded)
         )
+        series = await stack.enter_async_context(SeriesJob(dsn, is_crowded=is_crowded))
         access = await stack.enter_async_context(
             AccessJob(dsn, audit_days=settings.audit_days, lifetimes=lifetimes(settings))
         )
         couriers = [*mails.couriers, *alerts.couriers]
         messages = [courier.session for courier in alerts.couriers]
         yield Running(
-            [*mails.sessions, alerts.session, *messages, licenses.session, access.session], couriers
+            [*mails.sessions, alerts.session, *messages, licenses.session, series.session, access.session],
+            couriers,
         )
 
 

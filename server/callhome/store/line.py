@@ -37,6 +37,11 @@ class Line:
         self._rests_until_s = 0.0
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work are under way or wait."""
+        return self._waiting
+
     async def do(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Return what ``work`` returns, which has `WORK_S`. Raises `StoreUnavailable`, and what ``work`` raises.
 
@@ -77,3 +82,19 @@ class Line:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+class Lines:
+    """Several of them, for work of which each piece may take a while: the next is done where the fewest wait."""
+
+    def __init__(self, dsn: str, purpose: str, count: int) -> None:
+        self._lines = [Line(dsn, purpose) for _ in range(count)]
+
+    async def do(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Return what ``work`` returns. As `Line.do`, cancelling it too."""
+        return await min(self._lines, key=lambda line: line.waiting).do(work)
+
+    def close(self) -> None:
+        """Cut all connections. Harmless twice."""
+        for line in self._lines:
+            line.close()

@@ -141,6 +141,7 @@ async def fold_fresh(connection: Connection, fresh: str, *given: object) -> None
         await connection.execute(sql("fold_touched"))
     if by_hour:
         await connection.execute(sql("fold_hour"))
+    await connection.execute(sql("fold_series"), today)
     countries = [tuple(row) for row in await connection.fetch(sql("fold_live_count"), today)]
     await connection.execute(sql("fold_top_before"), BUILDS_SHOWN)
     await connection.execute(sql("fold_live_build"), today)

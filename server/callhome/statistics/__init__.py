@@ -1,0 +1,1 @@
+"""What the pages of statistics say, worked out from counts: pure."""
