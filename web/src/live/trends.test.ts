@@ -18,7 +18,7 @@ test('it asks once, tells when it is there, and asks again after a while, showin
   const { trends, paths, settled, arrived } = asking()
   expect([trends.of('es', 'FR', 'installs', 0), trends.of('es', 'FR', 'installs', 1)]).toEqual([null, null])
   expect(paths).toEqual([
-    'api/v1/statistics/es/series?country=FR&measure=installs&window=day&by=none',
+    'api/v1/statistics/es/series?country=FR&measure=installs&window=day',
     'api/v1/statistics/es/breakdown?country=FR&by=version&window=month&limit=3',
   ])
   await settled()
@@ -30,7 +30,7 @@ test('it asks once, tells when it is there, and asks again after a while, showin
 test('keys are part of the path, whatever is in them', () => {
   const { trends, paths } = asking()
   trends.of('a/../b?c', 'F&R', 'users', 0)
-  expect(paths[0]).toBe('api/v1/statistics/a%2F..%2Fb%3Fc/series?country=F%26R&measure=users&window=day&by=none')
+  expect(paths[0]).toBe('api/v1/statistics/a%2F..%2Fb%3Fc/series?country=F%26R&measure=users&window=day')
 })
 
 test('where nothing is to be had, it is quiet, and asks no more for a while', async () => {

@@ -55,7 +55,7 @@ export class Trends {
       `api/v1/statistics/${encodeURIComponent(product)}/${name}?${new URLSearchParams({ country, ...query })}`
     try {
       const [series, breakdown] = (await Promise.all([
-        this.get(path('series', { measure: what, window: 'day', by: 'none' })),
+        this.get(path('series', { measure: what, window: 'day' })),
         this.get(path('breakdown', { by: 'version', window: 'month', limit: String(VERSIONS) })),
       ])) as [Series, Breakdown]
       const versions = breakdown.rows.map(({ value, build, installs }) => ({ version: value, build: build ?? '', installs }))
