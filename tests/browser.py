@@ -15,6 +15,7 @@ from bench import chromium
 from callhome.app import App
 from callhome.console.pages import FOLDER
 from callhome.demo.addresses import by_country
+from pages import ROOT
 from signed import SIGNED
 
 # A machine that runs other tests beside may take long for a page; a test that waits in vain fails by it.
@@ -23,9 +24,14 @@ WALL: Final = (1600, 900)
 # What Chromium itself says of a connection that is gone, which is no fault of the page.
 _GONE: Final = ("net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "WebSocket connection to")
 
+AXE: Final = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+# Levels A and AA of WCAG up to 2.2.
+_LEVELS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
+
 needs_chromium = pytest.mark.skipif(
     chromium.find() is None, reason="needs Chromium: sudo apt-get install chromium"
 )
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: make page")
 needs_pages = pytest.mark.skipif(not (FOLDER / "map.html").exists(), reason="needs the pages: make page")
 
 
@@ -77,6 +83,18 @@ async def arrived(page: Page, country: str | None) -> Mapping[str, Any]:
             return seen
         await page.wait_for_timeout(100)
     raise AssertionError(f"the map is at {seen}, not at {country}")
+
+
+async def inaccessible(page: Page) -> list[str]:
+    """What axe finds against levels A and AA, each with the elements that it is about."""
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate(
+        "levels => axe.run(document, {runOnly: levels, resultTypes: ['violations']})", list(_LEVELS)
+    )
+    return [
+        f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes']]}"
+        for each in found["violations"]
+    ]
 
 
 async def send(app: App, address: str, **fields: object) -> None:

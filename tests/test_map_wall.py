@@ -1,55 +1,30 @@
-"""The map as a wall: themes, measures, languages, kiosk, and a page that lives for days."""
+"""The map as people set it up: themes, measures, languages, less motion, any screen, any reader."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page, Route
 
-from browser import WALL, address_of, arrived, needs_chromium, needs_pages, send, state, view, viewing
+from browser import (
+    WALL,
+    address_of,
+    arrived,
+    inaccessible,
+    needs_axe,
+    needs_chromium,
+    needs_pages,
+    send,
+    view,
+    viewing,
+)
 from callhome.store import products
 from running import running
+from walls import FOUR_K, PHONE, PROXY, colour_of, listed, showing
 
 pytestmark = [needs_chromium, needs_pages]
-PROXY = "127.0.0.0/8"
-FOUR_K = (3840, 2160)
-PHONE = (390, 844)
-
-
-@asynccontextmanager
-async def showing(database: str, query: str = "", pings: int = 1, **given: Any) -> AsyncIterator[Page]:
-    """The map of a server with installs in Germany (3), Iceland (1) and France (2), one of them with 20 users."""
-    codes = ["DE", "DE", "DE", "IS", "FR", "FR"]
-    async with running(database, trusted_proxies=PROXY) as app:
-        for number, address in enumerate(address_of(*codes)):
-            for _ in range(pings):
-                await send(
-                    app, address, install=f"install-{number}", users=20 if codes[number] == "FR" else 1
-                )
-        async with viewing(app.addresses.console.url, query, **given) as page:
-            await page.wait_for_selector("#ranking li:nth-child(3)")
-            yield page
-
-
-async def listed(page: Page) -> list[tuple[str, str]]:
-    """The countries of the ranking, with their numbers."""
-    rows: list[list[str]] = await page.eval_on_selector_all(
-        "#ranking button", "all => all.map(b => [b.dataset.country, b.querySelector('.count').textContent])"
-    )
-    return [(country, count) for country, count in rows]
-
-
-async def colour_of(page: Page, selector: str, what: str = "backgroundColor") -> str:
-    """A colour that an element is shown with."""
-    found: str = await page.locator(selector).evaluate(f"e => getComputedStyle(e).{what}")
-    return found
 
 
 @pytest.mark.parametrize(
@@ -143,56 +118,6 @@ async def test_words_and_names_are_in_the_viewers_language(
         assert await page.get_attribute("html", "lang") == language
 
 
-async def test_a_kiosk_has_no_pointer_and_no_controls_and_stays_awake(database: str) -> None:
-    """Nothing to click on, no pointer, a lock on the screen that is taken again when the page comes back."""
-    script = """
-      window.locks = []
-      const request = async () => { const lock = { released: false }; window.locks.push(lock); return lock }
-      Object.defineProperty(navigator, 'wakeLock', { value: { request } })
-      window.hide = (hidden) => {
-        Object.defineProperty(document, 'visibilityState', { value: hidden ? 'hidden' : 'visible', configurable: true })
-        if (hidden) window.locks.forEach((lock) => (lock.released = true))
-        document.dispatchEvent(new Event('visibilitychange'))
-      }
-    """
-    async with showing(database, "?kiosk") as page:
-        await page.add_init_script(script)
-        await page.reload()
-        await page.wait_for_selector("#ranking li:nth-child(3)")
-        for name in (".controls", ".notice", "#next", "#choice"):
-            assert await page.is_hidden(name)
-        for name in ("body", "#land", "#ranking button >> nth=0"):
-            assert await colour_of(page, name, "cursor") == "none"
-        await page.keyboard.press("Tab")
-        assert await page.evaluate("document.activeElement === document.body")
-        assert (await view(page))["playing"]
-        assert await page.evaluate("window.locks.length") == 1
-        await page.evaluate("window.hide(true)")
-        assert await page.evaluate("window.locks.length") == 1
-        await page.evaluate("window.hide(false)")
-        assert await page.evaluate("window.locks.length") == 2
-
-
-async def test_letters_of_a_kiosk_are_read_from_five_metres(database: str) -> None:
-    """On 65 inches, what matters has capitals of 16 minutes of arc from there; the rest has ten."""
-    async with showing(database, "?kiosk&stop=DE&tour=off", size=FOUR_K) as page:
-        await arrived(page, "DE")
-        sizes = {
-            name: float((await colour_of(page, name, "fontSize")).removesuffix("px"))
-            for name in (
-                "#product",
-                "#card h2",
-                "#card dd >> nth=0",
-                ".ranking .name >> nth=0",
-                "#card dt >> nth=0",
-            )
-        }
-    # 16:9 at 65 inches is 809 mm high; capitals are 0.7 of a font's size; a minute of arc at 5 m is 1.454 mm.
-    minutes = {name: px / 2160 * 809 * 0.7 / 1.454 for name, px in sizes.items()}
-    small = {".ranking .name >> nth=0": 8.5, "#card dt >> nth=0": 7.0}
-    assert {name: seen for name, seen in minutes.items() if seen < small.get(name, 15)} == {}
-
-
 async def test_with_reduced_motion_nothing_flies_and_nothing_pulses(database: str) -> None:
     """The view is there at once, and pings are seen in the numbers alone; without it, they pulse."""
     (germany,) = address_of("DE")
@@ -218,55 +143,6 @@ async def test_with_reduced_motion_nothing_flies_and_nothing_pulses(database: st
     assert pulsed == {"reduce": (False, False), "no-preference": (True, True)}
 
 
-async def test_a_new_build_of_the_page_is_loaded_between_two_stops(database: str) -> None:
-    """When the server has another build, the page is loaded anew before the tour goes on, and goes on there."""
-    (address,) = address_of("DE")
-
-    async def other_build(route: Route) -> None:
-        answer = await route.fetch()
-        text = re.sub(r"assets/map-[\w-]+\.js", "assets/map-new.js", await answer.text())
-        await route.fulfill(response=answer, body=text)
-
-    async def new_script(route: Route) -> None:
-        await route.fulfill(
-            content_type="text/javascript", body="document.documentElement.dataset.state = 'new'"
-        )
-
-    async with running(database, trusted_proxies=PROXY) as app:
-        await send(app, address)
-        async with viewing(app.addresses.console.url, "?kiosk") as page:
-            await page.clock.install()
-            await page.reload()
-            await state(page, "live")
-            await page.wait_for_selector("#ranking button")
-            await page.route(re.compile(r"/map(\?.*)?$"), other_build)
-            await page.route("**/assets/map-new.js", new_script)
-            async with page.expect_response("**/assets/map-new.js"):
-                await page.clock.fast_forward(11 * 60_000)
-            assert await page.get_attribute("html", "data-state") != "new"
-            # In the midst of this it is loaded, which ends what runs in it.
-            with suppress(PlaywrightError):
-                await page.clock.run_for(30_000)
-            await state(page, "new")
-            assert await page.evaluate("sessionStorage.getItem('callhome.resume')") == "es"
-
-
-async def test_who_is_signed_out_is_told_where_to_sign_in(database: str) -> None:
-    """A page that a server takes back no more has a link to sign in, which leads back to it."""
-    async with running(database, trusted_proxies=PROXY) as app:
-        place = app.addresses.console
-        browsing = viewing(place.url, "?tour=off")
-        page = await browsing.__aenter__()
-        await state(page, "live")
-        await page.context.set_extra_http_headers({})
-    async with running(database, trusted_proxies=PROXY, console_listen=f"{place.host}:{place.port}"):
-        await page.wait_for_selector("#status a:text-is('sign in again')")
-        assert (
-            await page.get_attribute("#status a", "href") == f"{place.url}/sign-in?next=%2Fmap%3Ftour%3Doff"
-        )
-        await browsing.__aexit__(None, None, None)
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WALL, FOUR_K, PHONE], ids=["a desktop", "a wall", "a phone"])
 async def test_nothing_covers_anything_else(database: str, theme: str, size: tuple[int, int]) -> None:
@@ -279,6 +155,20 @@ async def test_nothing_covers_anything_else(database: str, theme: str, size: tup
         found = list(zip(names, await page.evaluate(script, names), strict=True))
         assert all(box["x"] >= 0 and box["x"] + box["width"] <= size[0] for _, box in found)
         assert [(a, b) for (a, one), (b, other) in combinations(found, 2) if overlap(one, other)] == []
+
+
+@needs_axe
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("query", ["stop=DE", "tour=off&per=million", "stop=DE&kiosk", "product=none"])
+async def test_everybody_can_use_it(database: str, theme: str, query: str) -> None:
+    """axe finds nothing of levels A and AA, at a country, before the world, as a kiosk, and where nothing is."""
+    async with running(database, trusted_proxies=PROXY) as app:
+        (germany,) = address_of("DE")
+        await send(app, germany)
+        async with viewing(app.addresses.console.url, f"?{query}&theme={theme}") as page:
+            await page.wait_for_selector("#empty:not([hidden])" if "none" in query else "#ranking button")
+            await arrived(page, "DE" if "DE" in query else None)
+            assert await inaccessible(page) == []
 
 
 def overlap(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

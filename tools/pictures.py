@@ -32,9 +32,14 @@ class Picture(NamedTuple):
 
 
 PICTURES: Final = (
-    Picture("map.png", "?product=studio&tour=off", WALL),
-    *(Picture(f"pictures/{name}.png", f"?product=studio&stop={code}", WALL) for name, code in STOPS.items()),
-    Picture("pictures/phone.png", "?product=studio&stop=BR", PHONE),
+    Picture("map.png", "?product=studio&tour=off&theme=dark", WALL),
+    *(
+        Picture(f"pictures/{name}.png", f"?product=studio&stop={code}&theme=dark", WALL)
+        for name, code in STOPS.items()
+    ),
+    Picture("pictures/phone.png", "?product=studio&stop=BR&theme=dark", PHONE),
+    Picture("pictures/light.png", "?product=server&stop=DE&theme=light&measure=users&per=million", WALL),
+    Picture("pictures/kiosk.png", "?product=studio&stop=JP&tour=off&theme=dark&kiosk", WALL),
 )
 
 
