@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
+import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Route
 
+from bench import kiosk
 from browser import address_of, arrived, needs_chromium, needs_pages, send, state, view, viewing
 from running import running
 from walls import FOUR_K, PROXY, colour_of, showing
@@ -112,3 +114,14 @@ async def test_who_is_signed_out_is_told_where_to_sign_in(database: str) -> None
             await page.get_attribute("#status a", "href") == f"{place.url}/sign-in?next=%2Fmap%3Ftour%3Doff"
         )
         await browsing.__aexit__(None, None, None)
+
+
+@pytest.mark.long
+async def test_hours_on_the_wall_leave_nothing_behind(database: str) -> None:
+    """A tour of hours, with changes and restarts, makes the page's heap grow by less than a tenth after the first."""
+    async with running(database) as app, viewing(app.addresses.console.url, size=(1280, 720)) as page:
+        day = await kiosk.a_day(page, f"{app.addresses.console.url}/map?kiosk", hours=5, speed=300)
+    assert day.state == "live"
+    assert day.done["restarts"] >= 4
+    assert day.done["stops"] > 100
+    assert day.growth < 0.1

@@ -215,6 +215,7 @@ WRONG: Final = [
     ("CALLHOME_INSTALL_BURST", "0", "whole number of pings from 1 to 1,000,000; got '0'"),
     ("CALLHOME_PREFIX_INSTALLS", "2.5", "whole number of installs from 0 to 1,000,000; got '2.5'"),
     ("CALLHOME_MAP_GUESTS", "some", "true or false; got 'some'"),
+    ("CALLHOME_MAP_FLOOR", "-1", "a whole number of installs from 0 to 1,000; got '-1'"),
     ("CALLHOME_SESSION_IDLE_S", "59", "a whole number of seconds from 60 to 2,592,000; got '59'"),
     ("CALLHOME_SESSION_DAYS", "401", "a whole number of days from 1 to 400; got '401'"),
     ("CALLHOME_VIEWER_IDLE_DAYS", "0", "a whole number of days from 1 to 400; got '0'"),

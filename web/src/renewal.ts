@@ -20,10 +20,15 @@ export class Renewal {
     void this.version.look(performance.now(), isBack)
   }
 
+  /** Whether there is another build. */
+  get isReady(): boolean {
+    return this.version.isNew
+  }
+
   /** Whether to load the page anew rather than go on to that stop; null: nothing is going on. */
   isDue(ahead: Stop | null): boolean {
     // From one product's last country to the whole world of the next is when nobody is reading.
-    return this.version.isNew && performance.now() - this.touched > CALM_MS && (ahead === null || ahead.country === null)
+    return this.isReady && performance.now() - this.touched > CALM_MS && (ahead === null || ahead.country === null)
   }
 
   /** Load the page anew; the tour goes on at that stop. */

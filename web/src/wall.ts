@@ -18,7 +18,7 @@ import { Tour } from './tour/tour.ts'
 import { showCard, showHead } from './ui/card.ts'
 import { type Actions, connect, MEASURES, showChoice, showMeasure, showPlaying } from './ui/controls.ts'
 import { showLegend } from './ui/legend.ts'
-import { RankingList } from './ui/ranking.ts'
+import { LIST_ROWS, RankingList } from './ui/ranking.ts'
 import { showEmpty, showStatus, stateOf } from './ui/status.ts'
 import { onSystemTheme, showTheme, themeOf } from './ui/theme.ts'
 import { say } from './ui/words.ts'
@@ -55,7 +55,7 @@ export class Wall implements Listener, Actions {
     this.wanted = choices.stop
     this.resumed = this.renewal.resumed()
     this.tour.playing = choices.playing
-    this.list = choices.kiosk ? new RankingList((country) => this.visit(country), KIOSK_ROWS) : new RankingList((country) => this.visit(country))
+    this.list = new RankingList((country) => this.visit(country), choices.kiosk ? KIOSK_ROWS : LIST_ROWS)
     connect(this)
     showPlaying(this.tour.playing)
     onSystemTheme(() => this.show())
@@ -82,10 +82,10 @@ export class Wall implements Listener, Actions {
   connected(there: boolean): void {
     // Another build of the page comes with a restart of the server.
     if (there && !this.there) this.renewal.look(true)
+    if (there !== this.there) this.askAt = performance.now() + ASK_MS
     this.there = there
     if (there) this.signIn = null
     else this.live.disconnected()
-    this.askAt = performance.now() + ASK_MS
     this.look()
   }
 
@@ -182,9 +182,10 @@ export class Wall implements Listener, Actions {
 
   /** Take up the tour once there is something to see, and the country that the address asks for. */
   private begin(): void {
+    if (this.tour.stop !== null) return
     const stops = this.stops()
     const first = stops.find(({ product }) => product === this.resumed) ?? stops[0]
-    if (this.tour.stop !== null || first === undefined) return
+    if (first === undefined) return
     this.tour.at({ product: first.product, country: this.wanted }, performance.now())
     this.wanted = this.resumed = null
     this.arrive()
@@ -202,15 +203,18 @@ export class Wall implements Listener, Actions {
     this.renewal.look()
     if (!this.there && performance.now() > this.askAt) void this.askWhy()
     const due = this.tour.isDue(performance.now())
-    const ahead = this.tour.playing ? this.tour.peek(this.stops()) : null
-    if ((due || !this.tour.playing) && this.renewal.isDue(ahead)) this.renewal.reload(ahead)
+    if (this.renewal.isReady && (due || !this.tour.playing)) this.renew()
     // A stale map stands: its numbers are old, and moving it would look as if they were not.
-    else if (state === 'live' && due) this.go()
+    if (state === 'live' && due) {
+      this.tour.go(this.stops(), 1, performance.now())
+      this.arrive()
+    }
   }
 
-  private go(): void {
-    this.tour.go(this.stops(), 1, performance.now())
-    this.arrive()
+  /** Load a new build of the page, rather than go on to what is ahead, if this is the moment. */
+  private renew(): void {
+    const ahead = this.tour.playing ? this.tour.peek(this.stops()) : null
+    if (this.renewal.isDue(ahead)) this.renewal.reload(ahead)
   }
 
   /** Find out whether we are signed out, since the server doesn't take us back. */

@@ -33,7 +33,7 @@ test('keys are part of the path, whatever is in them', () => {
   expect(paths[0]).toBe('api/v1/statistics/a%2F..%2Fb%3Fc/series?country=F%26R&measure=users&window=day')
 })
 
-test('where nothing is to be had, it is quiet, and asks no more for a while', async () => {
+test('where nothing is to be had, it is quiet, and asks again after a minute', async () => {
   const { trends, paths, settled, arrived } = asking(() => {
     throw new Error('503')
   })
@@ -42,6 +42,8 @@ test('where nothing is to be had, it is quiet, and asks no more for a while', as
     await settled()
   }
   expect([paths.length, arrived()]).toEqual([2, 0])
+  trends.of('es', 'FR', 'installs', 60_001)
+  expect(paths).toHaveLength(4)
 })
 
 test('it keeps a bounded number: the oldest is asked for again', () => {

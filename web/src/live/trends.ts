@@ -12,11 +12,13 @@ export interface Trend {
 
 // Days are counted once a night, versions move slowly, and a tour comes by every minute or two.
 const KEPT_MS = 10 * 60_000
+// What went wrong, a restart of the server or its database, is over by then.
+const AGAIN_MS = 60_000
 // A tour of 20 products has 100 stops; what was asked for longest ago gives way.
 const MOST = 200
 const VERSIONS = 3
 
-interface Entry { readonly at: number; trend: Trend | null }
+interface Entry { until: number; trend: Trend | null }
 interface Series { readonly total: readonly (number | null)[] }
 interface Breakdown { readonly rows: readonly { readonly value: string; readonly build?: string; readonly installs: number }[] }
 
@@ -38,8 +40,8 @@ export class Trends {
   of(product: string, country: string, what: What, ms: number): Trend | null {
     const key = JSON.stringify([product, country, what])
     const found = this.entries.get(key)
-    if (found !== undefined && ms - found.at < KEPT_MS) return found.trend
-    const entry: Entry = { at: ms, trend: found?.trend ?? null }
+    if (found !== undefined && ms < found.until) return found.trend
+    const entry: Entry = { until: ms + KEPT_MS, trend: found?.trend ?? null }
     this.entries.delete(key)
     this.entries.set(key, entry)
     for (const oldest of this.entries.keys()) {
@@ -62,7 +64,8 @@ export class Trends {
       entry.trend = { days: series.total, versions }
       this.arrived()
     } catch {
-      // The card does without; it is asked for again when it would have been old.
+      // The card does without for so long.
+      entry.until += AGAIN_MS - KEPT_MS
     }
   }
 }

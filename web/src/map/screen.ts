@@ -1,6 +1,6 @@
 // Both canvases and the camera. A frame is drawn only where something has changed or moves.
 
-import { freePart } from '../ui/free.ts'
+import { type Free, freePart } from '../ui/free.ts'
 import { type Country, placeIn } from './atlas.ts'
 import { type Box, centre, height, width } from './box.ts'
 import { Camera, frameOf, type View, viewOf } from './camera.ts'
@@ -26,7 +26,7 @@ export class Screen {
   private readonly pulses: Pulses
   private readonly camera: Camera
   private readonly calm = matchMedia('(prefers-reduced-motion: reduce)')
-  private free: Box
+  private free: Free
   private colours: ReadonlyMap<string, string> = new Map()
   private palette: Palette
   private shown: string | null = null
@@ -99,7 +99,7 @@ export class Screen {
   }
 
   private get aspect(): number {
-    return width(this.free) / height(this.free)
+    return width(this.free.country) / height(this.free.country)
   }
 
   private target(): View {
@@ -107,13 +107,13 @@ export class Screen {
     return country === undefined ? this.world() : viewOf(country.main, this.aspect)
   }
 
-  /** The whole world may lie below the head, where there is no card, and its empty ocean beyond the edges. */
+  /** The whole world lies where there is no card then, and its empty ocean beyond the edges. */
   private world(): View {
-    const whole = { ...this.free, left: 0 }
-    const scale = Math.min((width(whole) * OCEAN) / width(INHABITED), height(whole) / height(INHABITED))
+    const { country, world } = this.free
+    const scale = Math.min((width(world) * OCEAN) / width(INHABITED), height(world) / height(INHABITED))
     const [x, y] = centre(INHABITED)
-    const [here, there] = [centre(this.free)[0], centre(whole)[0]]
-    return { x: x + (here - there) / scale, y, width: width(this.free) / scale }
+    const [here, there] = [centre(country), centre(world)]
+    return { x: x + (here[0] - there[0]) / scale, y: y + (here[1] - there[1]) / scale, width: width(country) / scale }
   }
 
   private resize(): void {
@@ -140,7 +140,7 @@ export class Screen {
   private draw(ms: number): void {
     this.asked = false
     const moved = this.camera.tick(performance.now())
-    const lie = lieOf(this.camera.view, this.free)
+    const lie = lieOf(this.camera.view, this.free.country)
     if (moved || this.changed) this.land.draw({ lie, palette: this.palette, colours: this.colours, shown: this.shown })
     this.changed = false
     const pulsing = this.pulses.draw(lie, this.palette, performance.now())

@@ -52,7 +52,8 @@ function contentOf(facts: Facts): Node[] {
   const told = countOf(counts, measure.what, measure.span)
   if (told === null) return [title, make('p', 'few', `${say(measure.what)}: ${say('fewer', { floor: number(floor ?? 0) })}`)]
   const parts: Node[] = [title, make('dl', 'figures', ...figures(figuresOf(facts, told)))]
-  if (trend !== null && trend.days.some((count) => count !== null)) parts.push(...trendOf(trend, measure))
+  // Nothing but zeros where installs are live is not yet counted.
+  if (trend !== null && trend.days.some((count) => count !== null && count > 0)) parts.push(...trendOf(trend, measure))
   const own = trend !== null && trend.versions.length > 0
   const shown = own ? trend.versions : builds
   if (shown.length > 0) parts.push(make('h3', '', say(own ? 'versionsHere' : 'buildsEverywhere')), make('ul', '', ...shown.map((build) => rowOf(build, shown))))

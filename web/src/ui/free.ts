@@ -7,14 +7,26 @@ import { byId } from './dom.ts'
 const AIR_PX = 16
 
 /** In pixels of the stage. Panels that stand beside or below the stage (a phone) take nothing. */
-export function freePart(): Box {
+export interface Free {
+  /** Beside the country's card. */
+  readonly country: Box
+  /** Where there is no card. */
+  readonly world: Box
+}
+
+export function freePart(): Free {
   const stage = byId('stage').getBoundingClientRect()
-  let [left, right, bottom] = [0, stage.width, stage.height]
-  const covers = (panel: DOMRect): boolean => panel.width > 0 && panel.top < stage.bottom && panel.bottom > stage.top
-  const [head, list, foot] = ['.head', '.ranking', '.foot'].map((name) =>
-    (document.querySelector(name) ?? document.body).getBoundingClientRect())
-  if (head !== undefined && covers(head)) left = head.right - stage.left + AIR_PX
-  if (list !== undefined && covers(list)) right = list.left - stage.left - AIR_PX
-  if (foot !== undefined && covers(foot)) bottom = foot.top - stage.top - AIR_PX
-  return { left, top: AIR_PX, right: Math.max(right, left + 80), bottom: Math.max(bottom, 80) }
+  const covers = (panel: DOMRect): boolean => panel.width > 0 && panel.top < stage.bottom && panel.bottom >= stage.top
+  const [head, side, list, foot] = ['.head', '.side', '.ranking', '.foot'].map((name) => {
+    const panel = document.querySelector(name)?.getBoundingClientRect()
+    return panel !== undefined && covers(panel) ? panel : null
+  })
+  // A head that is no wider than the card stands above it, and the world may lie below its corner.
+  const isBar = head != null && side != null && head.width > 1.5 * side.width
+  const top = isBar ? head.bottom - stage.top + AIR_PX : AIR_PX
+  const bottom = foot != null ? foot.top - stage.top - AIR_PX : stage.height
+  const left = side != null ? side.right - stage.left + AIR_PX : 0
+  const right = list != null ? list.left - stage.left - AIR_PX : stage.width
+  const box = (from: number): Box => ({ left: from, top, right: Math.max(right, from + 80), bottom: Math.max(bottom, top + 80) })
+  return { country: box(left), world: box(0) }
 }

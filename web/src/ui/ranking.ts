@@ -4,7 +4,14 @@ import type { Ranked } from '../live/ranking.ts'
 import { byId, make, setText } from './dom.ts'
 import { countryName, number, rate, say } from './words.ts'
 
-interface Row { readonly button: HTMLButtonElement; readonly place: HTMLElement; readonly name: HTMLElement; readonly count: HTMLElement }
+interface Row {
+  readonly button: HTMLButtonElement
+  readonly place: HTMLElement
+  readonly name: HTMLElement
+  readonly count: HTMLElement
+  /** How long its bar is: set only where that changes, or a hundred rows are laid out four times a second. */
+  share: string
+}
 
 /** What the list is of. */
 export interface Listed {
@@ -18,7 +25,7 @@ export interface Listed {
 }
 
 // Beyond 100 nobody scrolls, and the rest is summed up.
-const MOST = 100
+export const LIST_ROWS = 100
 
 export class RankingList {
   private readonly list = byId<HTMLOListElement>('ranking')
@@ -29,7 +36,7 @@ export class RankingList {
   private shown: string | null = null
 
   /** At most so many rows: a screen on a wall is not scrolled. */
-  constructor(choose: (country: string) => void, most = MOST) {
+  constructor(choose: (country: string) => void, most: number) {
     this.choose = choose
     this.most = most
   }
@@ -46,7 +53,8 @@ export class RankingList {
       if (row === undefined) return
       row.button.dataset['country'] = country
       row.button.dataset['value'] = value === null ? 'few' : String(value)
-      row.button.style.setProperty('--share', `${(100 * (value ?? 0)) / most}%`)
+      const share = `${((100 * (value ?? 0)) / most).toFixed(1)}%`
+      if (share !== row.share) row.button.style.setProperty('--share', (row.share = share))
       setText(row.place, rank === 0 ? '' : String(rank))
       setText(row.name, countryName(country))
       setText(row.count, value === null ? `< ${number(floor ?? 0)}` : rates ? rate(value) : number(value))
@@ -74,6 +82,6 @@ export class RankingList {
     button.type = 'button'
     button.addEventListener('click', () => this.choose(button.dataset['country'] ?? ''))
     this.list.append(make('li', '', button))
-    this.rows.push({ button, place, name, count })
+    this.rows.push({ button, place, name, count, share: '' })
   }
 }

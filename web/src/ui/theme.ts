@@ -15,6 +15,7 @@ export function onSystemTheme(changed: () => void): void {
 /** Show a theme, and the product's colour in it. */
 export function showTheme(theme: Theme, accent: string): void {
   const root = document.documentElement
-  root.dataset['theme'] = theme
-  root.style.setProperty('--accent', accent)
+  // Setting what is set already would have all styles looked at again, four times a second.
+  if (root.dataset['theme'] !== theme) root.dataset['theme'] = theme
+  if (root.style.getPropertyValue('--accent') !== accent) root.style.setProperty('--accent', accent)
 }
