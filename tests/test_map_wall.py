@@ -135,9 +135,7 @@ async def test_with_reduced_motion_nothing_flies_and_nothing_pulses(database: st
                     "window.most = 0; setInterval(() => { window.most = Math.max(window.most, callhome.pulses()) }, 5)"
                 )
                 await send(app, germany, install="install-0")
-                await page.wait_for_function(
-                    f"document.querySelectorAll('#totals dd')[2].textContent !== '{before}'"
-                )
+                await page.wait_for_selector(f"#totals div:nth-child(3) dd:not(:text-is('{before}'))")
                 await page.wait_for_timeout(100)
                 pulsed[motion] = (flown, await page.evaluate("window.most > 0"))
     assert pulsed == {"reduce": (False, False), "no-preference": (True, True)}
