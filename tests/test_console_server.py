@@ -16,13 +16,12 @@ from signed import SIGNED
 @pytest.mark.parametrize(
     ("path", "content_type", "text"),
     [
-        ("/", "text/plain", "/api/v1/live"),
         ("/livez", "text/plain", "ok\n"),
         ("/metrics", "text/plain", "callhome_viewers 0.0\n"),
     ],
 )
 async def test_plain_routes_answer(path: str, content_type: str, text: str) -> None:
-    """The index, the liveness probe and the metrics are plain text."""
+    """The liveness probe and the metrics are plain text."""
 
     def metrics() -> bytes:
         return b"callhome_viewers 0.0\n"

@@ -108,6 +108,8 @@ def built(folder: Path) -> tuple[Path, Path]:
     made = shutil.ignore_patterns("node_modules", "generated", "pages", "__pycache__")
     for name in ("tools", "web"):
         shutil.copytree(ROOT / name, tree / name, ignore=made)
+    (tree / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "definitions.md", tree / "docs")
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy(path, tree)

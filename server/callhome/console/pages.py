@@ -79,10 +79,25 @@ class PageRoutes:
     def table(self) -> list[Route]:
         """The routes; what is in assets and notice is in every package of callhome."""
         return [
+            get("/", self.overview, Access.VIEWER),
+            get("/products/{key}", self.product, Access.VIEWER),
+            get("/definitions", self.definitions, Access.VIEWER),
             get("/map", self.map, Access.GUEST),
             get("/assets/{name}", self.asset, Access.OPEN),
             get("/NOTICE.txt", self.notice, Access.OPEN),
         ]
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """All products at a glance. Cancelling it changes nothing."""
+        return self._page(request, "index.html")
+
+    async def product(self, request: web.Request) -> web.Response:
+        """The statistics of a product; the page asks the API whether there is one. Cancelling it changes nothing."""
+        return self._page(request, "product.html")
+
+    async def definitions(self, request: web.Request) -> web.Response:
+        """What each number is. Cancelling it changes nothing."""
+        return self._page(request, "definitions.html")
 
     async def map(self, request: web.Request) -> web.Response:
         """The map on the wall. Cancelling it changes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from aiohttp import web
 
@@ -22,21 +22,6 @@ from .routes import Route, add, get
 from .signin import BODY_BYTES, ENTRANCE, Desk, SignIn
 from .unsubscribe import UnsubscribeRoutes
 from .visitor import Visitors, VisitorSite, heard
-
-_INDEX: Final = """\
-callhome console
-
-/map             the map on the wall
-/live            websocket: the live counters, a snapshot and then every change
-/api/v1/live     the same snapshot as JSON
-/account         who is signed in, and a button to sign out
-/metrics         for Prometheus
-/unsubscribe     where links in summary mails lead
-/livez           200 while this process answers
-/readyz          200 while it wants pings, else 503 and why not
-
-In a terminal: callhome watch
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +130,6 @@ class ConsoleServer:
             *(*self._live.table(), *self._pages.table(), *self._sign_in.table()),
             *(self._unsubscribe.table() if self._unsubscribe is not None else ()),
             *self._routes,
-            get("/", _index, Access.VIEWER),
             get("/livez", _livez, Access.OPEN),
             # Prometheus has no account here, and a network that keeps it from others is asked for anyway.
             get("/metrics", self._get_metrics, Access.OPEN),
@@ -178,10 +162,6 @@ class ConsoleServer:
     async def _get_metrics(self, _request: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store"}
         return web.Response(body=await self._metrics(), headers=headers)
-
-
-async def _index(_request: web.Request) -> web.Response:
-    return web.Response(text=_INDEX)
 
 
 async def _livez(_request: web.Request) -> web.Response:

@@ -1,0 +1,2 @@
+import { startPage } from '../shell/page.ts'
+void startPage('/')
