@@ -15,7 +15,9 @@ import uvloop
 from playwright.async_api import CDPSession, Page
 
 from callhome.demo.addresses import by_country
-from callhome.errors import UsageError
+from callhome.errors import CallhomeError
+from callhome.store import products
+from callhome.store.connection import connect
 
 from . import chromium
 from .command import Run, bench
@@ -70,9 +72,20 @@ def main(run: Run, hours: float, speed: int) -> None:
     restarts every hour, and asks the real one for its page and the statistics. Its heap is looked at each hour.
     """
     with run.site() as site:
-        if site.console is None:
-            raise UsageError("the map is on the console listener")
+        assert site.console is not None
+        assert site.database is not None
+        asyncio.run(register(site.database))
         uvloop.run(_measure(run.report, site.console, site.viewer, hours, speed))
+
+
+async def register(dsn: str) -> None:
+    """Have the real server know the products, whose statistics the page asks for. Cancelling it registers some."""
+    connection = await connect(dsn, "bench")
+    try:
+        for product in PRODUCTS:
+            await products.add(connection, product["key"], product["name"])
+    finally:
+        await connection.close()
 
 
 async def _measure(
@@ -122,7 +135,7 @@ async def a_day(page: Page, url: str, hours: float, speed: int) -> Day:
         due = len(samples) + 1.0
         while (at := await page.evaluate("day.hours()")) < min(due, hours):
             if time.monotonic() > patience_s:
-                raise UsageError("the page's clock stands still")
+                raise CallhomeError("the page's clock stands still")
             await asyncio.sleep(_POLL_S)
         samples.append(await _sample(session, at))
     done = await page.evaluate("({ stops: day.stops, messages: day.messages, restarts: day.restarts })")

@@ -119,6 +119,7 @@ async def test_who_is_signed_out_is_told_where_to_sign_in(database: str) -> None
 @pytest.mark.long
 async def test_hours_on_the_wall_leave_nothing_behind(database: str) -> None:
     """A tour of hours, with changes and restarts, makes the page's heap grow by less than a tenth after the first."""
+    await kiosk.register(database)
     async with running(database) as app, viewing(app.addresses.console.url, size=(1280, 720)) as page:
         day = await kiosk.a_day(page, f"{app.addresses.console.url}/map?kiosk", hours=5, speed=300)
     assert day.state == "live"

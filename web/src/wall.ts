@@ -8,7 +8,7 @@ import { ALL, countsOf, type Ranked, ranking, total } from './live/ranking.ts'
 import type { Listener } from './live/socket.ts'
 import { LiveState } from './live/state.ts'
 import { type Trend, Trends } from './live/trends.ts'
-import { bounds, classOf } from './map/colours.ts'
+import { boundsOfCounts, boundsOfRates, classOf } from './map/colours.ts'
 import { huesOf, type Palette, paletteOf, USUAL_HUE } from './map/palette.ts'
 import type { Screen } from './map/screen.ts'
 import { type Measure, WHATS } from './measure.ts'
@@ -252,8 +252,9 @@ export class Wall implements Listener, Actions {
   /** Colour the map, and say what the colours mean. */
   private paint(ranked: readonly Ranked[], palette: Palette): void {
     const whole = !this.choices.measure.perMillion
-    const most = Math.max(0, ...ranked.map(({ value }) => value ?? 0))
-    const from = bounds(most, whole)
+    const values = ranked.map(({ value }) => value ?? 0).filter((value) => value > 0)
+    const most = Math.max(0, ...values)
+    const from = whole ? boundsOfCounts(most) : boundsOfRates(values)
     const few = ranked.some(({ value }) => value === null) ? { colour: palette.few, floor: this.live.floor ?? 0 } : null
     showLegend(most === 0 && few === null ? null : { classes: most === 0 ? [] : palette.classes, from, whole, few })
     const colours = ranked.map(({ country, value }): [string, string] =>

@@ -18,11 +18,11 @@ test('it asks once, tells when it is there, and asks again after a while, showin
   const { trends, paths, settled, arrived } = asking()
   expect([trends.of('es', 'FR', 'installs', 0), trends.of('es', 'FR', 'installs', 1)]).toEqual([null, null])
   expect(paths).toEqual([
-    'api/v1/statistics/es/series?country=FR&measure=installs&window=day',
+    'api/v1/statistics/es/series?country=FR&measure=installs&window=week',
     'api/v1/statistics/es/breakdown?country=FR&by=version&window=month&limit=3',
   ])
   await settled()
-  const trend = { days: SERIES.total, versions: [{ version: '2.0', build: 'b7', installs: 5 }, { version: '1.0', build: '', installs: 2 }] }
+  const trend = { window: 'week', days: SERIES.total, versions: [{ version: '2.0', build: 'b7', installs: 5 }, { version: '1.0', build: '', installs: 2 }] }
   expect([arrived(), trends.of('es', 'FR', 'installs', 2), paths.length]).toEqual([1, trend, 2])
   expect([trends.of('es', 'FR', 'installs', 1e6), paths.length]).toEqual([trend, 4])
 })
@@ -30,7 +30,13 @@ test('it asks once, tells when it is there, and asks again after a while, showin
 test('keys are part of the path, whatever is in them', () => {
   const { trends, paths } = asking()
   trends.of('a/../b?c', 'F&R', 'users', 0)
-  expect(paths[0]).toBe('api/v1/statistics/a%2F..%2Fb%3Fc/series?country=F%26R&measure=users&window=day')
+  expect(paths[0]).toBe('api/v1/statistics/a%2F..%2Fb%3Fc/series?country=F%26R&measure=users&window=week')
+})
+
+test('launches are counted by day', () => {
+  const { trends, paths } = asking()
+  trends.of('es', 'FR', 'launches', 0)
+  expect(paths[0]).toContain('measure=launches&window=day')
 })
 
 test('where nothing is to be had, it is quiet, and asks again after a minute', async () => {

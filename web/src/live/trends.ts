@@ -5,7 +5,9 @@ import type { What } from '../measure.ts'
 import type { Build } from './state.ts'
 
 export interface Trend {
-  /** A count for each day, the last one last; null where it was not counted. */
+  /** Of how much time each count is: of a week where that can be, since weekends would be all that one sees. */
+  readonly window: 'week' | 'day'
+  /** A count as of each day, the last one last; null where it was not counted. */
   readonly days: readonly (number | null)[]
   readonly versions: readonly Build[]
 }
@@ -55,13 +57,14 @@ export class Trends {
   private async ask(entry: Entry, product: string, country: string, what: What): Promise<void> {
     const path = (name: string, query: Readonly<Record<string, string>>): string =>
       `api/v1/statistics/${encodeURIComponent(product)}/${name}?${new URLSearchParams({ country, ...query })}`
+    const window = what === 'launches' ? 'day' : 'week'
     try {
       const [series, breakdown] = (await Promise.all([
-        this.get(path('series', { measure: what, window: 'day' })),
+        this.get(path('series', { measure: what, window })),
         this.get(path('breakdown', { by: 'version', window: 'month', limit: String(VERSIONS) })),
       ])) as [Series, Breakdown]
       const versions = breakdown.rows.map(({ value, build, installs }) => ({ version: value, build: build ?? '', installs }))
-      entry.trend = { days: series.total, versions }
+      entry.trend = { window, days: series.total, versions }
       this.arrived()
     } catch {
       // The card does without for so long.

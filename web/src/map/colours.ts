@@ -1,15 +1,18 @@
-// Classes of values: on a logarithmic scale, since the largest country has a thousand times the smallest.
+// Classes of values.
 
 /** How many there are. */
 export const CLASSES = 6
-// Of rates, each class begins at a third of the next.
-const STEP = 3
+const PLACES = [...Array(CLASSES).keys()]
 
-/** Where each class begins, where `most` is the largest value; counts are whole, rates are not. */
-export function bounds(most: number, whole: boolean): number[] {
-  const places = [...Array(CLASSES).keys()]
-  if (whole) return places.map((place) => Math.max(1, Math.ceil(Math.expm1((place / CLASSES) * Math.log1p(most)))))
-  return places.map((place) => (place === 0 ? 0 : Number((most / STEP ** (CLASSES - place)).toPrecision(1))))
+/** Where each class of counts begins: on a logarithmic scale, since the largest country has a thousand times the smallest. */
+export function boundsOfCounts(most: number): number[] {
+  return PLACES.map((place) => Math.max(1, Math.ceil(Math.expm1((place / CLASSES) * Math.log1p(most)))))
+}
+
+/** Where each class of rates begins: with as many countries in each, since most rates are alike and some are far off. */
+export function boundsOfRates(values: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b)
+  return PLACES.map((place) => (place === 0 ? 0 : rounded(sorted[Math.floor((place / CLASSES) * sorted.length)] ?? 0)))
 }
 
 /** The class of a value, 0 to 5; -1 for none. */
@@ -18,4 +21,10 @@ export function classOf(value: number, from: readonly number[]): number {
   let place = from.length - 1
   while (place > 0 && value < (from[place] ?? 0)) place -= 1
   return place
+}
+
+/** With two digits that count, and no more than the value: what is to be in the class is. */
+function rounded(value: number): number {
+  const near = Number(value.toPrecision(2))
+  return near <= value ? near : Number((value * 0.95).toPrecision(2))
 }

@@ -26,7 +26,10 @@ export const USUAL_HUE = 240
 // As far from one another as people tell apart on a wall; ten products have different ones.
 const HUES = [240, 150, 55, 310, 195, 85, 280, 25, 120, 345]
 // Lightness changes evenly from class to class, so the order is read without seeing the hue; the hue turns a little with it.
-const CHROMA = [0.085, 0.105, 0.12, 0.13, 0.125, 0.09]
+const CHROMA: Readonly<Record<Theme, readonly number[]>> = {
+  dark: [0.085, 0.105, 0.12, 0.13, 0.125, 0.09],
+  light: [0.06, 0.1, 0.14, 0.16, 0.15, 0.11],
+}
 const TURN = 7
 
 /**
@@ -48,7 +51,7 @@ export function huesOf(keys: Iterable<string>): Map<string, number> {
 /** The colours of a theme and hue. */
 export function paletteOf(theme: Theme, hue: number): Palette {
   const ramp = (from: number, to: number): string[] =>
-    CHROMA.map((chroma, place) => hex(from + ((to - from) * place) / (CHROMA.length - 1), chroma, hue + TURN * (place - 2.5)))
+    CHROMA[theme].map((chroma, place, all) => hex(from + ((to - from) * place) / (all.length - 1), chroma, hue + TURN * (place - 2.5)))
   if (theme === 'dark') {
     const pulse = hex(0.97, 0.05, hue)
     return {
@@ -59,8 +62,8 @@ export function paletteOf(theme: Theme, hue: number): Palette {
   }
   const pulse = hex(0.35, 0.13, hue)
   return {
-    sea: '#dfe7f0', grid: 'rgba(70, 95, 130, 0.10)', land: '#f6f8fb', border: '#b9c6d6', few: hex(0.9, 0.03, hue),
-    highlight: '#0b1626', accent: hex(0.45, 0.13, hue), panel: '#ffffff', classes: ramp(0.86, 0.38),
+    sea: '#dfe7f0', grid: 'rgba(70, 95, 130, 0.10)', land: '#f6f8fb', border: '#b9c6d6', few: hex(0.94, 0.02, hue),
+    highlight: '#0b1626', accent: hex(0.45, 0.13, hue), panel: '#ffffff', classes: ramp(0.9, 0.4),
     pulse: rgbOf(pulse).join(', '), pulseEdge: '255, 255, 255',
   }
 }

@@ -68,12 +68,13 @@ function figuresOf({ place, counts, total, measure }: Facts, told: number): Figu
   return [[say(measure.what), number(told)], ...main, ...others]
 }
 
-function trendOf({ days }: Trend, { what }: Measure): Node[] {
+function trendOf({ days, window }: Trend, { what }: Measure): Node[] {
   const counted = days.filter((count) => count !== null)
   const [first, last] = [number(counted[0] ?? 0), number(counted.at(-1) ?? 0)]
+  const trend = say(window === 'week' ? 'trendOfWeek' : 'trendOfDay', { what: say(what) })
   return [
-    make('h3', '', say('trend', { what: say(what) })),
-    make('div', 'trend', make('span', '', first), sparkline(days, say('trendSaid', { what: say(what), first, last })), make('span', '', last)),
+    make('h3', '', trend),
+    make('div', 'trend', make('span', '', first), sparkline(days, say('trendSaid', { trend, first, last })), make('span', '', last)),
   ]
 }
 
