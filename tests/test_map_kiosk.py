@@ -88,6 +88,11 @@ async def test_a_new_build_of_the_page_is_loaded_between_two_stops(database: str
             await page.reload()
             await state(page, "live")
             await page.wait_for_selector("#ranking button")
+            await page.evaluate("window.marker = true")
+            async with page.expect_response(re.compile(r"/map$")):
+                await page.clock.fast_forward(11 * 60_000)
+            await page.clock.run_for(30_000)
+            assert await page.evaluate("window.marker"), "the same build was loaded again"
             await page.route(re.compile(r"/map(\?.*)?$"), other_build)
             await page.route("**/assets/map-new.js", new_script)
             async with page.expect_response("**/assets/map-new.js"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import combinations
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -21,7 +22,8 @@ from browser import (
     viewing,
 )
 from callhome.store import products
-from running import running
+from running import running, until
+from signed import SIGNED
 from walls import FOUR_K, PHONE, PROXY, colour_of, listed, showing
 
 pytestmark = [needs_chromium, needs_pages]
@@ -97,6 +99,33 @@ async def test_the_measure_is_switched_and_kept_in_the_address(database: str) ->
         await arrived(page, "IS")
         assert "per million inhabitants" in await page.inner_text("#card")
         assert "stop=IS" in page.url
+
+
+async def test_a_country_has_its_last_days_and_its_versions(database: str) -> None:
+    """The card shows the line of 30 days and the versions of that country alone, as the statistics have them."""
+    germany, france = address_of("DE", "FR")
+    async with running(database, trusted_proxies=PROXY) as app:
+        for number in range(3):
+            await send(app, germany, install=f"install-{number}", version="1.0" if number else "2.0")
+        await send(app, france, install="install-9", version="3.0")
+        console = app.addresses.console.url
+
+        async def counted() -> bool:
+            path = f"{console}/api/v1/statistics/es/breakdown?by=version&country=DE"
+            async with aiohttp.ClientSession(headers=SIGNED) as session, session.get(path) as answer:
+                return bool((await answer.json())["sum"]["installs"] == 3)
+
+        await until(counted)
+        async with viewing(console, "?stop=DE") as page:
+            await page.wait_for_selector("#card .spark polyline", state="attached")
+            assert await page.locator("#card li").all_inner_texts() == ["1.0\n2", "2.0\n1"]
+            assert await page.get_attribute("#card .spark", "aria-label") == (
+                "Active installs within a week, last 30 days: from 0 to 3"
+            )
+            await page.select_option("#measure", label="Launches, today")
+            await page.wait_for_selector(
+                "#card .spark[aria-label='Launches a day, last 30 days: from 0 to 3']"
+            )
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,16 @@ test('where nothing is to be had, it is quiet, and asks again after a minute', a
   expect(paths).toHaveLength(4)
 })
 
+test('what is not counted yet is asked for again after a minute', async () => {
+  const { trends, paths, settled } = asking((path) => (path.includes('/series?') ? { total: [0, 0] } : { rows: [] }))
+  trends.of('es', 'FR', 'installs', 0)
+  await settled()
+  trends.of('es', 'FR', 'installs', 59_999)
+  expect(paths).toHaveLength(2)
+  trends.of('es', 'FR', 'installs', 60_000)
+  expect(paths).toHaveLength(4)
+})
+
 test('it keeps a bounded number: the oldest is asked for again', () => {
   const { trends, paths } = asking()
   for (let place = 0; place < 201; place += 1) trends.of('es', String(place), 'installs', 0)

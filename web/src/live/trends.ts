@@ -65,6 +65,8 @@ export class Trends {
       ])) as [Series, Breakdown]
       const versions = breakdown.rows.map(({ value, build, installs }) => ({ version: value, build: build ?? '', installs }))
       entry.trend = { window, days: series.total, versions }
+      // Not counted yet, where pings have only just begun.
+      if (versions.length === 0) entry.until += AGAIN_MS - KEPT_MS
       this.arrived()
     } catch {
       // The card does without for so long.
