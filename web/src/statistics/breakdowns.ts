@@ -48,19 +48,19 @@ function breakdown(title: string, about: string, byOf: (view: View) => Dimension
 
 function tableOf(title: string, by: Dimension, found: Breakdown, view: View, offset: number, go: (offset: number) => void): HTMLElement {
   return table({
-    caption: `${title}, ${view.words}`, isCaptionUnseen: true, columns: columns(by), rows: found.rows, most: SHOWN,
+    caption: `${title}, ${view.words}`, isCaptionUnseen: true, columns: columns(by, view.isCompared), rows: found.rows, most: SHOWN,
     csv: csvUrl(pathOf(view, 'breakdown'), { ...view.params, by, window: view.window }),
     paging: { offset, limit: LIMIT, total: found.total, next: found.next, go },
     foot: ['Sum', number(found.sum.installs), '', '', number(found.sum.users)],
   })
 }
 
-function columns(by: Dimension): readonly Column<BreakdownRow>[] {
+function columns(by: Dimension, isCompared: boolean): readonly Column<BreakdownRow>[] {
   return [
     { name: NAMES[by], sort: (row) => nameOf(by, row.value), cell: (row) => nameCell(by, row) },
     { name: 'Installs', about: 'active-installs', isNumber: true, sort: (row) => row.installs, cell: (row) => number(row.installs) },
     { name: 'Share', about: 'share', isNumber: true, sort: (row) => row.share, cell: (row) => shareCell(row.share) },
-    { name: 'Change', isNumber: true, sort: (row) => (row.before === null ? null : row.installs - row.before), cell: (row) => changeOf(row.installs, row.before, 'neither') ?? '' },
+    { name: 'Change', isNumber: true, sort: (row) => (row.before === null ? null : row.installs - row.before), cell: (row) => (isCompared ? changeOf(row.installs, row.before, 'neither') : null) ?? '' },
     { name: 'Users', about: 'users', isNumber: true, sort: (row) => row.users, cell: (row) => number(row.users) },
   ]
 }

@@ -27,6 +27,12 @@ export function compared(value: Compared): Content {
   return make('span', { class: 'compared' }, number(value.now), changed)
 }
 
+/** The same, where nothing is known of the time before: that was before the first day that there is. */
+export const alone = (value: Compared): Compared => ({ now: value.now, before: null })
+
+/** Whether there is a time before to compare with. */
+export const hasBefore = (firstDay: string | null, from: string): boolean => firstDay !== null && firstDay < from
+
 /** The sum of some numbers that are compared; unknown if one of them is. */
 export function summed(values: readonly Compared[]): Compared {
   const sum = (each: readonly Count[]): Count => each.reduce((whole, one) => (whole === null || one === null ? null : whole + one), 0)

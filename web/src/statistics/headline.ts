@@ -7,14 +7,14 @@ import { defined } from '../shell/definitions.ts'
 import { button, type Content, make } from '../shell/dom.ts'
 import { moment, number, percent, short } from '../shell/format.ts'
 import { chart } from './charts/chart.ts'
-import { changeOf, type Wish } from './compared.ts'
+import { alone, changeOf, type Wish } from './compared.ts'
 import type { Compared, Count, Measure, Series, Summary } from './model.ts'
 import { MEASURES, WINDOWS } from './scope.ts'
 import { nothing, pathOf, section, type Section, type View } from './section.ts'
 
 interface Found { readonly summary: Summary; readonly series: Series }
 
-const WINDOW_WORDS = { day: 'on the last day', week: 'in the last 7 days', month: 'in the last 30 days' } as const
+const WINDOW_WORDS = { day: 'on the last day', week: 'over 7 days', month: 'over 30 days' } as const
 
 /** The section; `told` hears the summary, of which the head of the page shows the name. */
 export function headline(told: (summary: Summary) => void): Section {
@@ -38,10 +38,11 @@ const asked = (view: View) => ({ ...view.params, measure: view.measure, window: 
 
 function show({ summary, series }: Found, view: View): Content[] {
   const name = MEASURES.find(([measure]) => measure === view.measure)?.[1] ?? ''
-  const isEmpty = ![...series.total, ...series.before].some((count) => count)
-  const over = view.measure === 'launches' ? 'each day' : view.window === 'day' ? 'each day' : WINDOW_WORDS[view.window].replace('in the last', 'in the')
+  const before = view.isCompared ? series.before : []
+  const isEmpty = ![...series.total, ...before].some((count) => count)
+  const over = view.measure === 'launches' ? 'each day' : view.window === 'day' ? 'each day' : WINDOW_WORDS[view.window]
   const layers = [
-    { name: 'Period before', colour: 'var(--series-rest)', counts: series.before, isFaint: true },
+    ...(view.isCompared ? [{ name: 'Period before', colour: 'var(--series-rest)', counts: before, isFaint: true }] : []),
     { name, colour: 'var(--series-1)', counts: series.total },
   ]
   const picture = isEmpty ? nothing() : chart({
@@ -55,22 +56,23 @@ function described(name: string, series: Series): string {
   const known = series.total.filter((count) => count !== null)
   const [first, last] = [known[0] ?? null, known.at(-1) ?? null]
   return `${name}: ${number(first)} on the first day, ${number(last)} on the last, at most ${number(known.length === 0 ? null : Math.max(...known))}. ` +
-    'The period before is a dashed line. Arrow keys read each day.'
+    'Arrow keys read each day; the period before is a dashed line, if there is one.'
 }
 
 function figures(summary: Summary, view: View): HTMLElement {
   const values: Readonly<Record<Measure, Compared>> = { installs: summary.installs[view.window], users: summary.users[view.window], launches: summary.launches }
   const chosen = MEASURES.map(([measure, name]) => {
-    const value = values[measure]
+    const value = view.isCompared ? values[measure] : alone(values[measure])
     const show = button('', 'figure', () => setParams({ measure: measure === 'installs' ? null : measure }))
     show.setAttribute('aria-pressed', String(measure === view.measure))
     const note = measure === 'launches' ? 'in these days' : WINDOW_WORDS[view.window]
     show.append(make('span', { class: 'label' }, name), make('span', { class: 'value' }, number(value.now)), line(value, note))
     return make('li', {}, show)
   })
+  const told = (value: Compared | null): Compared | null => (value === null || view.isCompared ? value : alone(value))
   const other = [
-    figure('New', 'new-returned-and-lost', summary.new, 'more'), figure('Returned', 'new-returned-and-lost', summary.returned, 'more'),
-    figure('Lost', 'new-returned-and-lost', summary.lost, 'fewer'),
+    figure('New', 'new-returned-and-lost', told(summary.new), 'more'), figure('Returned', 'new-returned-and-lost', told(summary.returned), 'more'),
+    figure('Lost', 'new-returned-and-lost', told(summary.lost), 'fewer'),
     still('Median age', 'median-age', summary.median_age_days, summary.median_age_days === 1 ? 'day' : 'days'),
     still('Unverified', 'unverified', summary.unverified, 'left out on the last day'),
   ]

@@ -10,7 +10,7 @@ import { startPage } from '../shell/page.ts'
 import { empty, fill, loading } from '../shell/states.ts'
 import { type Column, orderOf, orderText, table } from '../shell/table.ts'
 import { spark } from './charts/spark.ts'
-import { compared, summed } from './compared.ts'
+import { alone, compared, hasBefore, summed } from './compared.ts'
 import type { Overview, ProductRow } from './model.ts'
 import { picker } from './picker.ts'
 import { daysOf, spanOf } from './scope.ts'
@@ -25,7 +25,8 @@ async function lastDay(): Promise<string> {
 }
 
 function showHead(overview: Overview | null): void {
-  const days = overview === null ? null : `${range(overview.from, overview.to)}, compared with as many days before`
+  const days = overview === null ? null : hasBefore(overview.first_day, overview.from)
+    ? `${range(overview.from, overview.to)}, compared with as many days before` : range(overview.from, overview.to)
   const words = make('div', {}, make('h1', {}, 'Overview'), make('p', { class: 'note', id: 'days' }, days ?? '\u00a0'))
   head.replaceChildren(words, picker(spanOf(query()), overview))
 }
@@ -37,9 +38,9 @@ async function load(signal: AbortSignal): Promise<Found> {
 
 const link = (row: ProductRow): string => `/products/${encodeURIComponent(row.key)}`
 
-function columns(): readonly Column<ProductRow>[] {
+function columns(isCompared: boolean): readonly Column<ProductRow>[] {
   const count = (name: string, about: string, of: (row: ProductRow) => ProductRow['launches']): Column<ProductRow> => ({
-    name, about, isNumber: true, sort: (row) => of(row).now, cell: (row) => compared(of(row)),
+    name, about, isNumber: true, sort: (row) => of(row).now, cell: (row) => compared(isCompared ? of(row) : alone(of(row))),
   })
   return [
     { name: 'Product', sort: (row) => row.name, cell: productCell },
@@ -69,24 +70,25 @@ function show({ overview, days }: Found): Content[] {
   if (rows.length === 0) {
     return [empty('There is no product yet', make('p', {}, 'Register one on the server, and pings of it are counted:'), make('code', {}, 'callhome product add KEY "NAME"'))]
   }
+  const isCompared = hasBefore(overview.first_day, overview.from)
   const isQuiet = rows.every((row) => row.installs.month.now === 0 && !row.trend.some((count) => count))
   const quiet = isQuiet ? empty('No pings were counted in these days', make('p', {}, 'Choose other days, or send a first ping:'), make('code', {}, 'callhome ping')) : null
   const shown = table({
-    caption: 'Products, with the most installs first', isCaptionUnseen: true, columns: columns(), rows,
+    caption: 'Products, with the most installs first', isCaptionUnseen: true, columns: columns(isCompared), rows,
     order: orderOf(query().get('sort')), onOrder: (order) => setParams({ sort: orderText(order) }),
-    csv: csvUrl('statistics', days), foot: foot(rows),
+    csv: csvUrl('statistics', days), foot: foot(rows, isCompared),
   })
   return [quiet, shown, counted(overview)]
 }
 
-function foot(rows: readonly ProductRow[]): Content[] {
+function foot(rows: readonly ProductRow[], isCompared: boolean): Content[] {
   const sums = [
     ...(['day', 'week', 'month'] as const).map((window) => summed(rows.map((row) => row.installs[window]))),
     summed(rows.map((row) => row.users.month)), summed(rows.map((row) => row.launches)),
   ]
   const days = rows[0]?.trend.length ?? 0
   const trend = Array.from({ length: days }, (_, day) => summed(rows.map((row) => ({ now: row.trend[day] ?? null, before: null }))).now)
-  return ['All products', ...sums.map(compared), spark(trend, 'Active installs of all products, day by day'), '']
+  return ['All products', ...sums.map((sum) => compared(isCompared ? sum : alone(sum))), spark(trend, 'Active installs of all products, day by day'), '']
 }
 
 function counted(overview: Overview): Content {

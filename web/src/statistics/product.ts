@@ -10,6 +10,7 @@ import { empty, failed } from '../shell/states.ts'
 import { adoption } from './adoption.ts'
 import { inUse, places } from './breakdowns.ts'
 import { cohorts } from './cohorts.ts'
+import { hasBefore } from './compared.ts'
 import { filterBar, filterWords } from './filters.ts'
 import { behind, headline } from './headline.ts'
 import type { Summary } from './model.ts'
@@ -31,22 +32,21 @@ const sections = {
   headline: headline(told), adoption: adoption(), inUse: inUse(), behind: behind(), releases: releases(), updates: updates(), moved: moved(),
   countries: places('Countries', 'country', 'country'), systems: places('Systems', 'os', 'share'), cohorts: cohorts(),
 }
-// The last counted day, once it is known.
-let lastDay: string | null = null
 
-/** Everything that the address says; asks the server for the last counted day where that must be known. */
+/** Everything that the address says, and what the server has to say of it: its name, its first and its last counted day. */
 async function viewOf(): Promise<View> {
   const asked = query()
   const [span, narrowed] = [spanOf(asked), filtersOf(asked)]
-  const found = await daysOf(span, async () => (lastDay ??= (await summary()).to))
+  const found = await daysOf(span, async () => (await summary()).to)
+  const known = await summary()
   // The 30 days of the server's own choice must be the same in every answer.
-  const words = found['from'] === undefined ? await summary() : { from: String(found['from']), to: String(found['to']), product: null }
+  const words = found['from'] === undefined ? known : { from: String(found['from']), to: String(found['to']) }
   const name = title.textContent ?? key
   return {
     key, span, filters: narrowed, params: { from: words.from, to: words.to, ...narrowed },
     measure: oneOf(asked.get('measure'), MEASURES, 'installs'), window: oneOf(asked.get('window'), WINDOWS, 'month'),
     adoption: asked.get('adoption') === 'count' ? 'count' : 'share', inUse: asked.get('inuse') === 'build' ? 'build' : 'version',
-    words: [name, range(words.from, words.to), ...filterWords(narrowed)].join(', '),
+    isCompared: hasBefore(known.first_day, words.from), words: [name, range(words.from, words.to), ...filterWords(narrowed)].join(', '),
   }
 }
 
@@ -82,7 +82,7 @@ async function refresh(): Promise<void> {
   if (mine !== turn) return
   const shown = { from: String(view.params['from']), to: String(view.params['to']) }
   head.replaceChildren(...headOf(view.span, shown))
-  days.textContent = `${range(shown.from, shown.to)}, compared with as many days before`
+  days.textContent = `${range(shown.from, shown.to)}${view.isCompared ? ', compared with as many days before' : ''}`
   filters.replaceChildren(filterBar(view))
   trouble.replaceChildren()
   trouble.hidden = true

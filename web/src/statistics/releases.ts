@@ -18,7 +18,7 @@ const COLUMNS: readonly Column<ReleaseRow>[] = [
   },
   {
     name: 'Since', sort: (row) => row.day,
-    cell: (row) => make('span', {}, day(row.day), row.source === 'seen' ? make('span', { class: 'note', title: 'Nobody registered it: the first day on which it was seen' }, ' (seen)') : null),
+    cell: (row) => make('span', { class: 'nowrap' }, day(row.day), row.source === 'seen' ? make('span', { class: 'note', title: 'Nobody registered it: the first day on which it was seen' }, ' (seen)') : null),
   },
   { name: 'Installs', about: 'active-installs', isNumber: true, sort: (row) => row.installs, cell: (row) => number(row.installs) },
   { name: 'Share', about: 'share', isNumber: true, sort: (row) => row.share, cell: (row) => shareCell(row.share) },

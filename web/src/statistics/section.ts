@@ -18,6 +18,8 @@ export interface View {
   readonly window: Window
   readonly adoption: 'share' | 'count'
   readonly inUse: 'version' | 'build'
+  /** Whether there is a time before to compare with. */
+  readonly isCompared: boolean
   /** What charts are of, in words. */
   readonly words: string
 }
