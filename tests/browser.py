@@ -36,16 +36,17 @@ needs_pages = pytest.mark.skipif(not (FOLDER / "map.html").exists(), reason="nee
 
 
 @asynccontextmanager
-async def viewing(
+async def opened(
     console: str,
-    query: str = "",
+    path: str,
     size: tuple[int, int] = WALL,
     headers: Mapping[str, str] = SIGNED,
+    fine: tuple[str, ...] = (),
     **given: Any,
 ) -> AsyncIterator[Page]:
-    """The map in a browser of its own. At the end it must have had no error, and asked nobody but its server.
+    """A page in a browser of its own. At the end it must have had no error, and asked nobody but its server.
 
-    ``given`` changes the browser's context.
+    ``fine`` are parts of errors that are wanted; ``given`` changes the browser's context.
     """
     troubles: list[str] = []
     async with chromium.launched() as browser:
@@ -56,12 +57,30 @@ async def viewing(
         page.on("pageerror", lambda error: troubles.append(f"uncaught: {error}"))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         page.on(
-            "request", lambda asked: troubles.append(asked.url) if not asked.url.startswith(console) else None
+            "request", lambda asked: troubles.append(asked.url) if _is_foreign(asked.url, console) else None
         )
-        await page.goto(f"{console}/map{query}")
+        await page.goto(f"{console}{path}")
+        yield page
+    assert not [trouble for trouble in troubles if not any(each in trouble for each in (*_GONE, *fine))]
+
+
+def _is_foreign(url: str, console: str) -> bool:
+    # A picture that the page makes, or saves, is no request.
+    return not url.startswith((console, "data:image/svg+xml", f"blob:{console}"))
+
+
+@asynccontextmanager
+async def viewing(
+    console: str,
+    query: str = "",
+    size: tuple[int, int] = WALL,
+    headers: Mapping[str, str] = SIGNED,
+    **given: Any,
+) -> AsyncIterator[Page]:
+    """The map in a browser of its own, as `opened`."""
+    async with opened(console, f"/map{query}", size, headers, **given) as page:
         await page.wait_for_selector("html[data-state]", state="attached")
         yield page
-    assert not [trouble for trouble in troubles if not any(gone in trouble for gone in _GONE)]
 
 
 async def state(page: Page, wanted: str) -> None:

@@ -9,12 +9,13 @@ import { chart } from './charts/chart.ts'
 import { REST, SERIES } from './charts/colours.ts'
 import { shares } from './charts/stack.ts'
 import type { Series } from './model.ts'
+import { isCountedBy } from './scope.ts'
 import { nothing, pathOf, section, type Section, type View } from './section.ts'
 
 /** The section. */
 export function adoption(): Section {
   return section<Series>({
-    title: 'Adoption of versions', about: 'share', heights: [18],
+    title: 'Adoption of versions', about: 'share', heights: [18], isCounted: (view) => isCountedBy(view.filters, 'version'),
     also: (view) => [view.adoption, view.window],
     controls: (view) => choices('Shown as', [['share', 'Share'], ['count', 'Installs']], view.adoption, (chosen) => setParams({ adoption: chosen === 'share' ? null : chosen })),
     load: (view, signal) => get<Series>(pathOf(view, 'series'), asked(view), signal),

@@ -8,6 +8,7 @@ import { country, number, percent, text } from '../shell/format.ts'
 import { type Column, table } from '../shell/table.ts'
 import { changeOf } from './compared.ts'
 import type { Breakdown, BreakdownRow, Dimension } from './model.ts'
+import { isCountedBy } from './scope.ts'
 import { nothing, pathOf, section, type Section, type View } from './section.ts'
 
 const LIMIT = 100
@@ -32,7 +33,7 @@ function breakdown(title: string, about: string, byOf: (view: View) => Dimension
   const load = (view: View, offset: number, signal?: AbortSignal): Promise<Breakdown> =>
     get<Breakdown>(pathOf(view, 'breakdown'), { ...view.params, by: byOf(view), window: view.window, limit: LIMIT, offset }, signal)
   return section<Breakdown>({
-    title, about, heights: [2, 2, 2, 2, 2, 2], also: (view) => [byOf(view), view.window], ...(controls === undefined ? {} : { controls }),
+    title, about, heights: [2, 2, 2, 2, 2, 2], isCounted: (view) => isCountedBy(view.filters, byOf(view)), also: (view) => [byOf(view), view.window], ...(controls === undefined ? {} : { controls }),
     load: (view, signal) => load(view, 0, signal),
     show: (found, view) => {
       if (found.rows.length === 0) return [nothing()]

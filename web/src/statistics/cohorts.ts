@@ -5,6 +5,7 @@ import { type Content, make } from '../shell/dom.ts'
 import { month, number, percent } from '../shell/format.ts'
 import { type Column, table } from '../shell/table.ts'
 import type { Cohort } from './model.ts'
+import { isOnly } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
 const SHOWN = 13
@@ -14,7 +15,7 @@ const STRONGEST = 38
 /** The section. */
 export function cohorts(): Section {
   return section<{ readonly cohorts: readonly Cohort[] }>({
-    title: 'Retention', about: 'cohort', heights: [2, 2, 2, 2, 2],
+    title: 'Retention', about: 'cohort', heights: [2, 2, 2, 2, 2], isCounted: (view) => isOnly(view.filters),
     load: (view, signal) => get(pathOf(view, 'cohorts'), view.params, signal),
     show: (found, view) => {
       const rows = found.cohorts.filter((cohort) => cohort.installs > 0).slice(-SHOWN)

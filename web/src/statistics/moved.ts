@@ -4,12 +4,13 @@ import { csvUrl, get } from '../shell/api.ts'
 import { number, short } from '../shell/format.ts'
 import { chart } from './charts/chart.ts'
 import type { Moved } from './model.ts'
+import { isOnly } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
 /** The section. */
 export function moved(): Section {
   return section<Moved>({
-    title: 'New, returned and lost', about: 'new-returned-and-lost', heights: [18],
+    title: 'New, returned and lost', about: 'new-returned-and-lost', heights: [18], isCounted: (view) => isOnly(view.filters),
     load: (view, signal) => get<Moved>(pathOf(view, 'moved'), view.params, signal),
     show: (found, view) => {
       const layers = [

@@ -7,6 +7,7 @@ import { day, number, text, UNKNOWN } from '../shell/format.ts'
 import { type Column, table } from '../shell/table.ts'
 import { shareCell } from './breakdowns.ts'
 import type { ReleaseRow, Releases } from './model.ts'
+import { isCountedBy } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
 const days = (count: number | null): string => (count === null ? UNKNOWN : count === 1 ? '1 day' : `${number(count)} days`)
@@ -30,7 +31,7 @@ const COLUMNS: readonly Column<ReleaseRow>[] = [
 /** The section. */
 export function releases(): Section {
   return section<Releases>({
-    title: 'Releases', about: 'release', heights: [2, 2, 2, 2, 2],
+    title: 'Releases', about: 'release', heights: [2, 2, 2, 2, 2], isCounted: (view) => isCountedBy(view.filters, 'version'),
     load: (view, signal) => get<Releases>(pathOf(view, 'releases'), view.params, signal),
     show: (found, view) => (found.rows.length === 0 ? [nothing()] : [table({
       caption: `Releases, ${view.words}`, isCaptionUnseen: true, columns: COLUMNS, rows: found.rows, most: 10, csv: csvUrl(pathOf(view, 'releases'), view.params),

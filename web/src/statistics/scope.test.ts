@@ -1,7 +1,7 @@
 // What an address says.
 
 import { expect, test } from 'vitest'
-import { daysBefore, daysOf, filtersOf, keyOf, oneOf, paramsOf, spanOf, WINDOWS } from './scope.ts'
+import { daysBefore, daysOf, filtersOf, isCountedBy, isOnly, keyOf, oneOf, paramsOf, spanOf, WINDOWS } from './scope.ts'
 
 const span = (query: string) => spanOf(new URLSearchParams(query))
 const never = (): Promise<string> => { throw new Error('asked') }
@@ -38,4 +38,12 @@ test('what is no choice is the usual one', () => {
 
 test.each([['/products/es', 'es'], ['/products/es/', 'es'], ['/products/a%2Fb%20c', 'a/b c'], ['/products/%', '%']])('the key of %s is %s', (path, key) => {
   expect(keyOf(path)).toBe(key)
+})
+
+test('summaries tell two dimensions apart, builds without any other, licenses all', () => {
+  const [one, two] = [{ country: 'FR' }, { country: 'FR', os: 'linux' }]
+  expect([isCountedBy(one), isCountedBy(one, 'version'), isCountedBy(two), isCountedBy(two, 'os'), isCountedBy({ version: '1' }, 'build')]).toEqual([true, true, true, true, true])
+  expect([isCountedBy(two, 'version'), isCountedBy({ ...two, version: '1' }), isCountedBy(one, 'build')]).toEqual([false, false, false])
+  expect(isCountedBy({ ...two, version: '1', license: '3' }, 'build')).toBe(true)
+  expect([isOnly({}), isOnly({ version: '1' }, 'version'), isOnly({ version: '1' }), isOnly({ customer: 'x' }, 'version')]).toEqual([true, true, false, false])
 })

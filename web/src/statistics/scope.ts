@@ -1,7 +1,7 @@
 // What the address says is looked at: which days, narrowed down to what, and how it is shown.
 
 import type { Params } from '../shell/api.ts'
-import type { Measure, Window } from './model.ts'
+import type { Dimension, Measure, Window } from './model.ts'
 
 export type Preset = '7' | '30' | '90' | '365'
 
@@ -54,6 +54,22 @@ export function filtersOf(query: URLSearchParams): Partial<Record<Filter, string
   }
   return found
 }
+
+/**
+ * Whether counts with these filters are told apart by a dimension. Summaries have them by two of version, country and system,
+ * and by builds; those of a license are counted one by one, hence by all.
+ */
+export function isCountedBy(filters: Partial<Record<Filter, string>>, by?: Dimension): boolean {
+  if (filters.license !== undefined || filters.customer !== undefined) return true
+  const apart = new Set<string>((['version', 'country', 'os'] as const).filter((name) => filters[name] !== undefined))
+  if (by === 'build') return !apart.has('country') && !apart.has('os')
+  if (by !== undefined) apart.add(by)
+  return apart.size <= 2
+}
+
+/** Whether only these filters are set, if any: what happens to installs is counted apart by nothing else. */
+export const isOnly = (filters: Partial<Record<Filter, string>>, ...names: readonly Filter[]): boolean =>
+  FILTERS.every((name) => filters[name] === undefined || names.includes(name))
 
 /** One of some values that the address may say, else the usual one. */
 export const oneOf = <T extends string>(said: string | null, values: readonly (readonly [T, string])[], usual: T): T =>

@@ -5,7 +5,7 @@ import { defined } from '../shell/definitions.ts'
 import { type Content, make, newId } from '../shell/dom.ts'
 import { empty, fill, loading } from '../shell/states.ts'
 import type { Measure, Window } from './model.ts'
-import type { Filter, Span } from './scope.ts'
+import { type Filter, isCountedBy, type Span } from './scope.ts'
 
 /** What the page shows now, all of it from its address. */
 export interface View {
@@ -32,6 +32,8 @@ export interface Given<T> {
   readonly heights: readonly number[]
   readonly load: (view: View, signal: AbortSignal) => Promise<T>
   readonly show: (found: T, view: View) => Content[]
+  /** Whether it is counted with the filters of the view; without it, always where at most two narrow down. */
+  readonly isCounted?: (view: View) => boolean
   /** What of the view it depends on, beside the product, the days and the filters. */
   readonly also?: (view: View) => unknown
   readonly controls?: (view: View) => HTMLElement
@@ -59,14 +61,18 @@ export function section<T>(given: Given<T>): Section {
 
 /** What was loaded, as how it is shown; what isn't counted apart by so much is no error, but something to know. */
 async function loaded<T>(given: Given<T>, view: View, signal: AbortSignal): Promise<(view: View) => Content[]> {
+  const isCounted = given.isCounted ?? ((each: View) => isCountedBy(each.filters))
+  if (!isCounted(view)) return () => [notSo('This is not counted apart by so much at once: take a filter away.')]
   try {
     const found = await given.load(view, signal)
     return () => given.show(found, view)
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'not_counted') throw error
-    return () => [empty('Not with these filters', make('p', {}, `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`))]
+    return () => [notSo(`${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`)]
   }
 }
+
+const notSo = (why: string): HTMLElement => empty('Not with these filters', make('p', {}, why))
 
 /** The path of the product in the API. */
 export const pathOf = (view: View, rest = ''): string => `statistics/${encodeURIComponent(view.key)}${rest === '' ? '' : `/${rest}`}`

@@ -6,6 +6,7 @@ import { number, percent, text } from '../shell/format.ts'
 import { type Column, table } from '../shell/table.ts'
 import { flowChart } from './charts/flow.ts'
 import type { UpdateRow, Updates } from './model.ts'
+import { isOnly } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
 const DIRECTIONS = { upgrade: 'Upgrade', downgrade: 'Downgrade', same: 'Neither' } as const
@@ -13,7 +14,7 @@ const DIRECTIONS = { upgrade: 'Upgrade', downgrade: 'Downgrade', same: 'Neither'
 /** The section. */
 export function updates(): Section {
   return section<Updates>({
-    title: 'Updates', about: 'update', heights: [14, 2, 2, 2],
+    title: 'Updates', about: 'update', heights: [14, 2, 2, 2], isCounted: (view) => isOnly(view.filters, 'version'),
     load: (view, signal) => get<Updates>(pathOf(view, 'updates'), view.params, signal),
     show: (found, view) => (found.rows.length === 0 ? [nothing()] : [make(
       'div', { class: 'halves' }, flowChart(found.rows, view.words), table({
