@@ -58,7 +58,7 @@ async def counted(database: str) -> AsyncIterator[App]:
         async def is_counted() -> bool:
             said = await answer_of(app, "statistics/es")
             month = said.get("installs", {}).get("month", {})
-            return month == {"now": 4, "before": 2}
+            return bool(month == {"now": 4, "before": 2})
 
         await until(is_counted)
         yield app
