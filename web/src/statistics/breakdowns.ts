@@ -80,5 +80,5 @@ function nameCell(by: Dimension, row: BreakdownRow): Content {
 export function shareCell(share: number | null): Content {
   const bar = make('span', { class: 'share', 'aria-hidden': 'true' }, make('i'))
   if (bar.firstElementChild instanceof HTMLElement) bar.firstElementChild.style.width = `${100 * (share ?? 0)}%`
-  return make('span', {}, bar, percent(share))
+  return make('span', {}, bar, make('span', { class: 'percent' }, percent(share)))
 }
