@@ -237,6 +237,17 @@ async def test_nothing_jumps_when_numbers_arrive(database: str) -> None:
         await page.wait_for_selector("tbody tr")
 
 
+async def test_what_is_printed_can_be_read(database: str) -> None:
+    """On paper figures, heads of tables and their rows are there, and what one would press isn't."""
+    async with seen(database, "/products/es") as page:
+        await page.emulate_media(media="print")
+        assert await page.is_visible(".figures .value >> nth=0")
+        assert await page.is_visible("th button:text-is('Country')")
+        assert await page.is_visible("button.pick:text-is('France')")
+        for gone in ("nav", "button:text-is('Save as picture')", "[aria-label='Add a filter']", ".picker"):
+            assert not await page.is_visible(f"{gone} >> nth=0")
+
+
 async def test_the_theme_is_kept(database: str) -> None:
     """The switch changes the ground, and the next page has it, too."""
     async with (

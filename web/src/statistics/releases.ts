@@ -10,6 +10,8 @@ import type { ReleaseRow, Releases } from './model.ts'
 import { isCountedBy } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
+// As many as the API gives at once; versions are some dozens.
+const LIMIT = 1000
 const days = (count: number | null): string => (count === null ? UNKNOWN : count === 1 ? '1 day' : `${number(count)} days`)
 
 const COLUMNS: readonly Column<ReleaseRow>[] = [
@@ -32,7 +34,7 @@ const COLUMNS: readonly Column<ReleaseRow>[] = [
 export function releases(): Section {
   return section<Releases>({
     title: 'Releases', about: 'release', heights: [2, 2, 2, 2, 2], isCounted: (view) => isCountedBy(view.filters, 'version'),
-    load: (view, signal) => get<Releases>(pathOf(view, 'releases'), view.params, signal),
+    load: (view, signal) => get<Releases>(pathOf(view, 'releases'), { ...view.params, limit: LIMIT }, signal),
     show: (found, view) => (found.rows.length === 0 ? [nothing()] : [table({
       caption: `Releases, ${view.words}`, isCaptionUnseen: true, columns: COLUMNS, rows: found.rows, most: 10, csv: csvUrl(pathOf(view, 'releases'), view.params),
     })]),

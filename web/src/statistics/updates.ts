@@ -9,13 +9,15 @@ import type { UpdateRow, Updates } from './model.ts'
 import { isOnly } from './scope.ts'
 import { nothing, pathOf, section, type Section } from './section.ts'
 
+// As many as the API gives at once, those with the most installs; the CSV has all.
+const LIMIT = 1000
 const DIRECTIONS = { upgrade: 'Upgrade', downgrade: 'Downgrade', same: 'Neither' } as const
 
 /** The section. */
 export function updates(): Section {
   return section<Updates>({
     title: 'Updates', about: 'update', heights: [14, 2, 2, 2], isCounted: (view) => isOnly(view.filters, 'version'),
-    load: (view, signal) => get<Updates>(pathOf(view, 'updates'), view.params, signal),
+    load: (view, signal) => get<Updates>(pathOf(view, 'updates'), { ...view.params, limit: LIMIT }, signal),
     show: (found, view) => (found.rows.length === 0 ? [nothing()] : [make(
       'div', { class: 'halves' }, flowChart(found.rows, view.words), table({
         caption: `Updates, ${view.words}`, isCaptionUnseen: true, columns: columns(found.sum), rows: found.rows, most: 10,
