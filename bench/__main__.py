@@ -34,6 +34,7 @@ SCRIPTS: Final = (
     "imports",
     "migration",
     "reports",
+    "console",
 )
 _CORES: Final = ("server", "database", "load")
 
