@@ -35,6 +35,7 @@ SCRIPTS: Final = (
     "imports",
     "migration",
     "reports",
+    "console",
 )
 _CORES: Final = ("server", "database", "load")
 

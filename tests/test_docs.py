@@ -64,7 +64,14 @@ TERMS = {
     *("install", "weak-install", "country", "build-in-use", "update", "unverified"),
     *("active-installs", "users", "launches", "today", "last-30-days"),
     *("release", "notice", "cloned-install", "seats-used", "seats-held", "finding"),
-    "new-returned-and-lost",
+    *(
+        "new-returned-and-lost",
+        "share",
+        "time-to-half-of-the-installs",
+        "median-age",
+        "versions-behind",
+        "cohort",
+    ),
 }
 
 
