@@ -148,11 +148,11 @@ def _question(product: str, last: date, chance: random.Random) -> tuple[str, str
         "country": f"A{chance.choice('ABCDEF')}",
         "os": "windows",
     }
+    # Counts are kept apart by two things at a time.
+    filters = 1 if "by=" in path else 2
     for key in _NARROWED.get(name, ()):
-        if chance.random() < 0.25 and len(given) < 4:
+        if chance.random() < 0.25 and len(given) < 2 + filters:
             given[key] = values[key]
-    if name == "builds":
-        given.pop("version", None)
     query = "&".join(f"{key}={value}" for key, value in given.items())
     return name, f"/api/v1/statistics{path}{'&' if '?' in path else '?'}{query}"
 

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from apis import row, store
 from callhome.jobs import series as job
 from callhome.statistics.model import SLICES, Count, Days, Dimension, Filters, Measure, Window
 from callhome.store import series
 from callhome.store.counts import SeriesSource
+from running import until
 from test_rollup import STEPS, TODAY, World
 
 DAYS = Days(TODAY - timedelta(days=75), TODAY)
@@ -173,3 +176,38 @@ def test_comings_and_goings_are_what_a_recount_gives(
     there, runner = world
     runner.run(play(there, [step for step in steps if step[0] != "midnight"]))
     runner.run(compare_flows(there))
+
+
+async def test_older_months_have_their_turn_while_pings_come(database: str) -> None:
+    """Though the running month waits again after each ping, a month before it is made, and as of when is told."""
+    await store(database, [row(0)], "one")
+    connection = await asyncpg.connect(database)
+    old = (TODAY.replace(day=1) - timedelta(days=1)).replace(day=1)
+    running = job.SeriesJob(database)
+    await connection.execute("DELETE FROM series_state")
+    await connection.execute("INSERT INTO series_touched VALUES (1, $1, 1)", old)
+    await series.prepare(connection)
+    for _ in range(3):
+        await series.touch_month(connection, TODAY.replace(day=1))
+        await running._step(connection)
+    assert await connection.fetchval("SELECT count(*) FROM series_touched WHERE month = $1", old) == 0
+    assert await connection.fetchval("SELECT count(*) FROM series_state") == 1
+    await connection.close()
+
+
+async def test_the_job_makes_what_waits(database: str) -> None:
+    """While it runs, what is folded is in the series within seconds, and again when more comes."""
+    await store(database, [row(1)], "one")
+    connection = await asyncpg.connect(database)
+    await connection.execute("DELETE FROM usage_series")
+    await connection.execute(
+        "INSERT INTO series_touched VALUES (1, $1, 1)", (TODAY - timedelta(days=1)).replace(day=1)
+    )
+
+    async def is_made() -> bool:
+        return bool(await connection.fetchval("SELECT count(*) FROM usage_series"))
+
+    async with job.SeriesJob(database) as running:
+        await until(is_made)
+        assert running.session.succeeded_s > 0
+    await connection.close()

@@ -38,6 +38,7 @@ class SeriesJob:
         self._is_crowded = is_crowded
         self.session = Persistent("series", partial(connect, dsn, "series"), self._work)
         self._touched: date | None = None
+        self._made: date | None = None
         self._told_s = -inf
 
     async def __aenter__(self) -> Self:
@@ -67,15 +68,23 @@ class SeriesJob:
             await asyncio.sleep(max(pause_s, min(_PAUSE_MAX_S, _PAUSE_SHARE * took_s)))
 
     async def _step(self, connection: Connection) -> bool:
-        """Make one month that waits; return whether none is left, or another replica is at it."""
+        """Make one month that waits; return whether no other is left, or another replica is at it.
+
+        The running month waits again as soon as a ping is counted: those before it have their turn in between.
+        """
         now = await series.utc_now(connection)
         month = now.astimezone(UTC).date().replace(day=1)
         if month != self._touched:
             await series.touch_month(connection, month)
             self._touched = month
-        touched = await series.newest(connection)
+        touched = await series.due(connection, self._made)
         if touched is not None:
-            return not await series.make(connection, touched)
+            if not await series.make(connection, touched):
+                return True
+            self._made = touched.month
+            left = await series.due(connection, touched.month)
+            if left is not None and left.month != touched.month:
+                return False
         if time.monotonic() - self._told_s > _TELL_S:
             await series.tell_counted(connection, now)
             self._told_s = time.monotonic()
@@ -89,7 +98,7 @@ async def look(connection: Connection) -> None:
     """
     now = await series.utc_now(connection)
     await series.touch_month(connection, now.astimezone(UTC).date().replace(day=1))
-    while (touched := await series.newest(connection)) is not None:
+    while (touched := await series.due(connection)) is not None:
         if not await series.make(connection, touched):
             return
     await series.tell_counted(connection, now)

@@ -58,10 +58,15 @@ async def touch_month(connection: Connection, month: date) -> None:
     )
 
 
-async def newest(connection: Connection) -> Touched | None:
-    """Return the newest month that is to be made, ``None`` where none is. Cancelling it changes nothing."""
+async def due(connection: Connection, but: date | None = None) -> Touched | None:
+    """Return the newest month that is to be made, ``None`` where none is; ``but`` only if no other waits.
+
+    Cancelling it changes nothing.
+    """
     rows = await connection.fetch(
-        "SELECT product, month, folds FROM series_touched WHERE month = (SELECT max(month) FROM series_touched)"
+        "SELECT product, month, folds FROM series_touched WHERE month = ("
+        "SELECT month FROM series_touched ORDER BY month IS NOT DISTINCT FROM $1, month DESC LIMIT 1)",
+        but,
     )
     if not rows:
         return None
