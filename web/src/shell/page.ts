@@ -26,8 +26,6 @@ const ORDER: readonly Role[] = ['viewer', 'analyst', 'admin']
 const PLACES: readonly Place[] = [
   { name: 'Overview', path: '/', least: 'viewer' },
   { name: 'Map', path: '/map', least: 'viewer' },
-  { name: 'Customers', path: '/customers', least: 'analyst' },
-  { name: 'Manage', path: '/manage', least: 'analyst' },
 ]
 const NAMES: Readonly<Record<Theme, string>> = { system: 'Theme: system', light: 'Light', dark: 'Dark' }
 
