@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ..releases.version import sort_key
 from ..statistics import releases as pure
-from ..statistics.model import Count, Counts, Days, Dimension, Filters, Measure, Window
-from ..store import counts, products, statistics
+from ..statistics.model import Count, Counts, Days, Dimension, Measure, Window
+from ..store import products, statistics
 from ..store.connection import Connection
 from . import shapes
 from .endpoint import Asked
@@ -28,15 +28,18 @@ async def overview(connection: Connection, days: Days, standing: statistics.Stan
     """Return all products, of one moment. Cancelling it changes nothing."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         known = await products.list_all(connection)
-        both = Days(days.before.first, days.last)
-        found = await statistics.every(connection, [product.id for product in known], both)
-        rows = []
-        for product in known:
-            installs = await _by_version(counts.SeriesSource(connection, product.id, Filters()), days.last)
-            released = await statistics.releases(connection, product.id, list(installs), days.last)
-            latest = _latest(released, installs)
-            share = installs.get(latest, 0) / sum(installs.values()) if latest and installs else None
-            rows.append(_row(product, found[product.id], days, (latest, share)))
+        ids = [product.id for product in known]
+        found = await statistics.every(connection, ids, Days(days.before.first, days.last))
+        in_use = await statistics.versions_in_use(connection, ids, days.last, most=VERSIONS)
+        released = await statistics.registered(connection, ids, days.last)
+    rows = []
+    for product in known:
+        installs = in_use[product.id]
+        # Where nobody has registered any, what enough installs run counts as released; on which day is no matter here.
+        seen = [] if released[product.id] else [pure.Release(each, days.last, False) for each in installs]
+        latest = _latest([*released[product.id], *seen], installs)
+        share = installs.get(latest, 0) / sum(installs.values()) if latest and installs else None
+        rows.append(_row(product, found[product.id], days, (latest, share)))
     rows.sort(key=lambda row: (-(row.installs.month.now or 0), row.key))
     return shapes.Overview(
         first=days.first, last=days.last, counted_at=standing.counted_at, first_day=standing.first_day,

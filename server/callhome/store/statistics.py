@@ -65,6 +65,36 @@ async def every(
     return found
 
 
+async def versions_in_use(
+    connection: Connection, products: Sequence[int], day: date, *, most: int
+) -> dict[int, dict[str, int]]:
+    """Return, of each product, the ``most`` versions with the most installs in the 30 days up to a day.
+
+    Cancelling it changes nothing.
+    """
+    rows = await connection.fetch(sql("statistics_versions"), products, day.replace(day=1), day.day, most)
+    found: dict[int, dict[str, int]] = {product: {} for product in products}
+    for row in rows:
+        found[row["product"]][row["version"]] = row["installs"]
+    return found
+
+
+async def registered(
+    connection: Connection, products: Sequence[int], until: date
+) -> dict[int, list[Release]]:
+    """Return the releases of each product up to a day that were registered. Cancelling it changes nothing."""
+    rows = await connection.fetch(
+        "SELECT product, version, min(day) AS day FROM release WHERE product = ANY ($1::integer[]) "
+        "AND withdrawn_at IS NULL AND day <= $2 AND channel = 'stable' GROUP BY product, version",
+        products,
+        until,
+    )
+    found: dict[int, list[Release]] = {product: [] for product in products}
+    for row in rows:
+        found[row["product"]].append(Release(row["version"], row["day"], True))
+    return found
+
+
 async def releases(
     connection: Connection, product: int, versions: Sequence[str], until: date
 ) -> list[Release]:
@@ -72,23 +102,15 @@ async def releases(
 
     Cancelling it changes nothing.
     """
-    rows = await connection.fetch(
-        "SELECT version, min(day) AS day FROM release WHERE product = $1 AND withdrawn_at IS NULL AND day <= $2 "
-        "AND channel = 'stable' GROUP BY version",
-        product,
-        until,
-    )
-    registered = {row["version"]: row["day"] for row in rows}
+    known = (await registered(connection, [product], until))[product]
+    names = {release.version for release in known}
     seen = await connection.fetch(
         "SELECT version, min(month + days[1] - 1) AS day FROM usage_series WHERE product = $1 AND slice = 'version' "
         "AND version = ANY ($2::text[]) GROUP BY version",
         product,
-        [version for version in versions if version not in registered],
+        [version for version in versions if version not in names],
     )
-    return [
-        *(Release(version, day, True) for version, day in registered.items()),
-        *(Release(row["version"], row["day"], False) for row in seen),
-    ]
+    return [*known, *(Release(row["version"], row["day"], False) for row in seen)]
 
 
 @dataclass(frozen=True, slots=True)
