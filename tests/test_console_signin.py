@@ -260,6 +260,7 @@ async def test_a_person_signs_in_and_out(app: App, scheme: Any, size: tuple[int,
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(f"{console}/map?product=es")
         assert page.url.startswith(f"{console}/sign-in?next=")
+        await page.locator("input[name=name]:focus").wait_for()
         await page.keyboard.type("Ada")
         await page.keyboard.press("Tab")
         await page.keyboard.type("wrong")
@@ -267,6 +268,8 @@ async def test_a_person_signs_in_and_out(app: App, scheme: Any, size: tuple[int,
         alert = page.get_by_role("alert")
         await alert.wait_for()
         assert "not the name and password" in await alert.inner_text()
+        # Typed before, it would go nowhere.
+        await page.locator("input[name=password]:focus").wait_for()
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_selector("html[data-state=live]", state="attached")
