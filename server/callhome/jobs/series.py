@@ -18,9 +18,9 @@ from ..persistent import Persistent, cut_after
 from ..store import series
 from ..store.connection import Connection, connect
 
-# People look at statistics in minutes; and making them may have a twentieth of the database's time.
+# People look at statistics in minutes; and making them may have a fifth of the time of one of the database's processes.
 _PAUSE_S: Final = 5.0
-_PAUSE_SHARE: Final = 19.0
+_PAUSE_SHARE: Final = 4.0
 _PAUSE_MAX_S: Final = 3_600.0
 # While clients stand in line for their commits it waits, up to so long.
 _CROWDED_S: Final = 600.0
