@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from callhome.cli.progress import step
 from callhome.jobs import series as job
+from callhome.statistics.model import next_month
 from callhome.store import partitions, series
 from callhome.store.connection import Connection
 
@@ -183,7 +184,7 @@ async def _make_series(connection: Connection, begin: date, today: date) -> floa
             begun_s = time.perf_counter()
             await job.look(connection)
         longest_s = max(longest_s, time.perf_counter() - begun_s)
-        month = series.next_month(month)
+        month = next_month(month)
     return longest_s
 
 

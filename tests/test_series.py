@@ -188,7 +188,9 @@ async def test_older_months_have_their_turn_while_pings_come(database: str) -> N
     await connection.execute("INSERT INTO series_touched VALUES (1, $1, 1)", old)
     await series.prepare(connection)
     for _ in range(3):
-        await series.touch_month(connection, TODAY.replace(day=1))
+        await connection.execute(
+            "INSERT INTO series_touched VALUES (1, $1, 1) ON CONFLICT DO NOTHING", TODAY.replace(day=1)
+        )
         await running._step(connection)
     assert await connection.fetchval("SELECT count(*) FROM series_touched WHERE month = $1", old) == 0
     assert await connection.fetchval("SELECT count(*) FROM series_state") == 1
@@ -210,4 +212,22 @@ async def test_the_job_makes_what_waits(database: str) -> None:
     async with job.SeriesJob(database) as running:
         await until(is_made)
         assert running.session.succeeded_s > 0
+    await connection.close()
+
+
+async def test_a_new_month_needs_no_ping(database: str) -> None:
+    """Installs of the month before count on in the new one; what is made is not made again at each start."""
+    last = TODAY.replace(day=1) - timedelta(days=1)
+    await store(database, [row((TODAY - last).days)], "one", "two")
+    connection = await asyncpg.connect(database)
+    await connection.execute("DELETE FROM usage_series WHERE month > $1", last)
+    await series.touch_month(connection, TODAY.replace(day=1))
+    waits = "SELECT array_agg(product ORDER BY product) FROM series_touched"
+    assert await connection.fetchval(waits) == [1, 2]
+    await series.prepare(connection)
+    await job.look(connection)
+    counts = await SeriesSource(connection, 1, Filters()).daily(Count(Measure.INSTALLS, Window.MONTH), DAYS)
+    assert counts["", ""][-1] == (TODAY - last < timedelta(days=30))
+    await series.touch_month(connection, TODAY.replace(day=1))
+    assert await connection.fetchval(waits) == [2]
     await connection.close()

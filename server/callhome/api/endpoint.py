@@ -26,7 +26,7 @@ from ..store.connection import StoreUnavailable
 PAGE: Final = 100
 PAGE_MAX: Final = 1_000
 CSV_MAX: Final = 100_000
-# A form of the console's pages, or a file of licenses.
+# A line that has failed rests for a second; and a connection takes its time.
 _RETRY_AFTER_S: Final = 2
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 # How msgspec says where something is wrong.
@@ -72,10 +72,15 @@ class Asked(Generic[Q, B]):
     body: B
     most: int = PAGE_MAX
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the answer becomes a table, as CSV."""
+        return self.most == CSV_MAX
+
     def page(self) -> tuple[int, int]:
         """Return limit and offset, of a query that is `Paged`. Raises `ApiError`."""
         paged: Paged = self.query  # type: ignore[assignment]  # as its endpoint says
-        usual = CSV_MAX if self.most == CSV_MAX else PAGE
+        usual = CSV_MAX if self.is_table else PAGE
         limit = usual if paged.limit is None else paged.limit
         if not 1 <= limit <= self.most:
             raise invalid("limit", f"1 to {self.most}")

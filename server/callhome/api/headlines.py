@@ -13,7 +13,7 @@ from ..store import products, statistics
 from ..store.connection import Connection
 from . import shapes
 from .endpoint import Asked
-from .scope import Scope
+from .scope import Scope, range_of
 
 # Versions that are looked at one by one, those with the most installs; a product has some dozens in use.
 VERSIONS: Final = 500
@@ -24,11 +24,13 @@ _EVERY: Final = [
 ]
 
 
-async def overview(connection: Connection, days: Days, standing: statistics.Standing) -> shapes.Overview:
-    """Return all products, of one moment. Cancelling it changes nothing."""
+async def overview(connection: Connection, query: shapes.Range) -> shapes.Overview:
+    """Return all products, of one moment. Raises `ApiError`. Cancelling it changes nothing."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         known = await products.list_all(connection)
         ids = [product.id for product in known]
+        standing = await statistics.standing(connection, ids)
+        days = range_of(query, standing)
         found = await statistics.every(connection, ids, Days(days.before.first, days.last))
         in_use = await statistics.versions_in_use(connection, ids, days.last, most=VERSIONS)
         released = await statistics.registered(connection, ids, days.last)

@@ -90,7 +90,7 @@ async def scope_of(connection: Connection, asked: Asked[Any, Any]) -> Scope:
     """Return what is asked about. Raises `ApiError`. Cancelling it changes nothing."""
     query: Narrowed = asked.query
     product = await product_of(connection, asked)
-    standing = await statistics.standing(connection, product.id)
+    standing = await statistics.standing(connection, [product.id])
     days = range_of(query, standing)
     filters = Filters(query.version, query.country, query.os)
     if query.license is None and query.customer is None:

@@ -146,7 +146,7 @@ class DayRow(msgspec.Struct):
     count: int | None
 
 
-class Series(msgspec.Struct, kw_only=True):
+class Series(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Counts day by day; ``before``: of as many days before. ``rows`` are the same as a table, in the CSV alone."""
 
     first: date = msgspec.field(name="from")
@@ -241,7 +241,7 @@ class MovedRow(msgspec.Struct):
     lost: int
 
 
-class Moved(msgspec.Struct):
+class Moved(msgspec.Struct, omit_defaults=True):
     """What came and went, day by day; ``rows`` are the same as a table, in the CSV alone."""
 
     days: list[date]

@@ -15,9 +15,9 @@ from ..store import products, statistics
 from ..store.connection import Connection
 from ..store.line import Lines
 from . import shapes
-from .endpoint import PAGE_MAX, Asked, Endpoint, invalid
+from .endpoint import Asked, Endpoint, invalid
 from .headlines import overview, summary
-from .scope import Scope, not_counted, range_of, require_no_filter, scope_of
+from .scope import Scope, not_counted, require_no_filter, scope_of
 from .uptake import releases
 
 TOP_MAX: Final = 50
@@ -86,11 +86,7 @@ class StatisticsApi:
         return shapes.Products(sorted(named, key=lambda product: (product.name.casefold(), product.key)))
 
     async def _overview(self, asked: Asked[Any, Any]) -> shapes.Overview:
-        async def read(connection: Connection) -> shapes.Overview:
-            standing = await statistics.standing(connection, None)
-            return await overview(connection, range_of(asked.query, standing), standing)
-
-        return await self._lines.do(read)
+        return await self._lines.do(lambda connection: overview(connection, asked.query))
 
 
 async def _read(connection: Connection, read: Read, asked: Asked[Any, Any]) -> Any:
@@ -123,7 +119,7 @@ async def _series(_connection: Connection, scope: Scope, asked: Asked[Any, Any])
         total=total, before=await _total(scope, count, days.before),
         series=[shapes.Line(value, build, counts) for (value, build), counts in lines.items()], others=others,
     )  # fmt: skip
-    if asked.most > PAGE_MAX:
+    if asked.is_table:
         answer.rows = [*_day_rows("", total, days)] if query.by is None else []
         for (value, build), counts in lines.items():
             answer.rows += _day_rows(f"{value} {build}".rstrip(), counts, days)
@@ -198,7 +194,7 @@ async def _moved(connection: Connection, scope: Scope, asked: Asked[Any, Any]) -
     answer = shapes.Moved(
         days, [row.new for row in rows], [row.returned for row in rows], [row.lost for row in rows]
     )
-    if asked.most > PAGE_MAX:
+    if asked.is_table:
         answer.rows = rows
     return answer
 

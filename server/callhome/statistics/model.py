@@ -79,6 +79,11 @@ class Filters:
         return SLICES.get(wanted)
 
 
+def next_month(month: date) -> date:
+    """Return the first day of the month after the one that begins on ``month``."""
+    return (month + timedelta(days=31)).replace(day=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Days:
     """UTC days from ``first`` to ``last``, both included."""
@@ -112,7 +117,7 @@ class Days:
         month = self.first_month
         while month <= self.last:
             yield month
-            month = (month + timedelta(days=31)).replace(day=1)
+            month = next_month(month)
 
 
 @dataclass(frozen=True, slots=True)

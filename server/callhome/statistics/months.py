@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from .model import Counts, Days, Key, Window
+from .model import Counts, Days, Key, Window, next_month
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _fill_steps(found: Counts, month: Month, days: Days) -> None:
 
 def _length(first: date) -> int:
     """How many days the month has that begins on ``first``."""
-    return ((first + timedelta(days=31)).replace(day=1) - first).days
+    return (next_month(first) - first).days
 
 
 def others(total: Counts, named: Mapping[Key, Counts]) -> Counts:

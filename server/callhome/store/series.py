@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from ..statistics.model import SLICES
+from ..statistics.model import SLICES, next_month
 from .connection import Connection
 from .statements import sql
 
@@ -36,23 +36,19 @@ class Touched:
         return list(self.folds)
 
 
-def next_month(month: date) -> date:
-    """Return the first day of the month after the one that begins on ``month``."""
-    return (month + timedelta(days=31)).replace(day=1)
-
-
 async def prepare(connection: Connection) -> None:
     """Make the scratch table of a connection that is to make series. Cancelling it: close the connection."""
     await connection.execute(sql("series_tables"))
 
 
 async def touch_month(connection: Connection, month: date) -> None:
-    """Have a month made for every product: in a new one, installs of the last still count without a ping.
+    """Have a month made for the products that have none yet: in a new one, installs of the last count without a ping.
 
     Cancelling it: done or not.
     """
     await connection.execute(
-        "INSERT INTO series_touched (product, month, folds) SELECT id, $1, 1 FROM product ORDER BY id "
+        "INSERT INTO series_touched (product, month, folds) SELECT id, $1, 1 FROM product p WHERE NOT EXISTS ("
+        "SELECT FROM usage_series WHERE product = p.id AND slice = 'all' AND month = $1) ORDER BY id "
         "ON CONFLICT (product, month) DO NOTHING",
         month,
     )
@@ -84,10 +80,11 @@ async def make(connection: Connection, touched: Touched) -> bool:
             return False
         await connection.execute(_PLANNER)
         now = await _folds_now(connection, touched)
-        first, after = touched.month, next_month(touched.month)
-        products = await _worth_making(connection, touched.products, first, after)
+        first = touched.month
+        is_whole = await _reaches_back(connection, first)
+        products = touched.products if is_whole else await _never_whole(connection, touched.products, first)
         if products:
-            await _make(connection, products, first, after)
+            await _make(connection, products, first, is_whole)
     # Apart from it, since a row that a fold has changed meanwhile can't be deleted from within that moment.
     for product, folds in sorted(now.items()):
         await connection.execute(
@@ -109,8 +106,8 @@ async def _folds_now(connection: Connection, touched: Touched) -> dict[int, int]
     return {row["product"]: row["folds"] for row in rows}
 
 
-async def _make(connection: Connection, products: list[int], first: date, after: date) -> None:
-    is_whole = await _reaches_back(connection, first)
+async def _make(connection: Connection, products: list[int], first: date, is_whole: bool) -> None:
+    after = next_month(first)
     steps = "series_steps" if is_whole else "series_steps_daily"
     await connection.execute(sql(steps), products, first, after)
     await connection.execute("ANALYZE series_step")
@@ -134,10 +131,8 @@ async def _make(connection: Connection, products: list[int], first: date, after:
     await connection.execute(sql("series_flow"), products, first, after)
 
 
-async def _worth_making(connection: Connection, products: list[int], first: date, after: date) -> list[int]:
+async def _never_whole(connection: Connection, products: list[int], first: date) -> list[int]:
     """Leave out what can't be made as well again: its ``activity`` is pruned, but it was made while that was there."""
-    if await _reaches_back(connection, first):
-        return products
     rows = await connection.fetch(
         "SELECT DISTINCT product FROM usage_series WHERE product = ANY ($1::integer[]) AND slice = 'all' "
         "AND month = $2 AND month_installs IS NOT NULL",

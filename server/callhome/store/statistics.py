@@ -25,13 +25,13 @@ class Standing:
     first_day: date | None
 
 
-async def standing(connection: Connection, product: int | None) -> Standing:
-    """Return how far the series of a product, or of any, reach. Cancelling it changes nothing."""
+async def standing(connection: Connection, products: Sequence[int]) -> Standing:
+    """Return how far the series of these products reach. Cancelling it changes nothing."""
     row = await connection.fetchrow(
         "SELECT (now() AT TIME ZONE 'UTC')::date AS today, (SELECT counted_at FROM series_state) AS counted_at, "
-        "(SELECT min(month + days[1] - 1) FROM usage_series WHERE slice = 'all' "
-        "AND ($1::integer IS NULL OR product = $1)) AS first_day",
-        product,
+        "(SELECT min(month + days[1] - 1) FROM usage_series WHERE product = ANY ($1::integer[]) AND slice = 'all') "
+        "AS first_day",
+        products,
     )
     assert row is not None, "a row of scalars"
     return Standing(row["today"], row["counted_at"], row["first_day"])
